@@ -1,0 +1,3 @@
+module hids
+
+go 1.26
