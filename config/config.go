@@ -161,8 +161,8 @@ type Manager struct {
 
 // Settings are hids's own, from hids.conf.
 type Settings struct {
-	EventLogSize  int64 // bytes before the event log rotates
-	EventLogFiles int   // rotated files kept
-	SpoolSize     int64 // bytes of undelivered events kept on disk
+	EventLogSize  int64  // bytes before the event log rotates
+	EventLogFiles int    // rotated files kept
+	SpoolSize     int64  // bytes of undelivered events kept on disk
 	Queue         string // "auto": the OSSEC queue when its socket exists; "yes"; "no"
 }

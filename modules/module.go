@@ -25,8 +25,8 @@ import (
 // everything, calls Env.Ready once it serves, and returns only when all that
 // it started has ended.
 type Module struct {
-	Name       string   // "execd"; the process is called hids-execd
-	Alias      string   // the OSSEC daemon it stands in for: "ossec-execd"; "" if none
+	Name       string // "execd"; the process is called hids-execd
+	Alias      string // the OSSEC daemon it stands in for: "ossec-execd"; "" if none
 	Privileges Privileges
 	Enabled    func(*config.Config) bool
 	New        func(Env) (Daemon, error)

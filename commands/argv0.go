@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package commands
+
+import (
+	"path/filepath"
+	"strings"
+)
+
+// entry returns how to run under a name other than hids, or nil for the plain
+// command tree. The names are those of OSSEC's daemons (ossec-execd), of the
+// module processes (hids-execd) and of the response scripts (firewall-drop.sh).
+func (p *program) entry(argv0 string) func(args []string) int {
+	name := strings.TrimSuffix(filepath.Base(argv0), ".exe")
+	if module, ok := strings.CutPrefix(name, "hids-"); ok {
+		return p.moduleEntry(module)
+	}
+	return nil
+}
+
+// moduleEntry makes hids-syscheckd the same as hids syscheck.
+func (p *program) moduleEntry(module string) func(args []string) int {
+	return func(args []string) int {
+		return p.runTree(append([]string{strings.TrimSuffix(module, "d")}, args[1:]...))
+	}
+}

@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package commands
+
+import "github.com/spf13/cobra"
+
+// subcommands lists the tree's first level. A command whose module does not
+// exist is not here.
+func (p *program) subcommands() []*cobra.Command {
+	return []*cobra.Command{
+		p.versionCommand(),
+	}
+}
