@@ -9,13 +9,15 @@ import (
 	"log/slog"
 
 	"hids/config"
+	"hids/platform/hostfile"
 	"hids/platform/paths"
 )
 
 // Scan is what a check is given for one run.
 type Scan struct {
 	Host     paths.Host
-	Live     bool // Host is the machine we run on
+	FS       *hostfile.FS // reads Host.Root safely; paths are those the host sees
+	Live     bool         // Host is the machine we run on
 	Config   *config.Rootcheck
 	Log      *slog.Logger
 	Memory   *Memory
