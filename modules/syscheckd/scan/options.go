@@ -3,6 +3,7 @@
 package scan
 
 import (
+	"io"
 	"sync/atomic"
 	"time"
 
@@ -40,6 +41,21 @@ type Options struct {
 	HashLinkTarget bool          // sums of the regular file that a symbolic link leads to, as OSSEC wants them
 	Deadline       time.Duration // for one operation of the file system; 0: DefaultDeadline
 	Progress       *Progress     // updated while the scan runs; may be nil
+
+	// Content takes the content of a regular file while it is read for its
+	// sums, for report_changes: a file is read once. It is asked before each
+	// read, by any worker; nil, or a nil Content, if nobody wants it.
+	Content func(path string, entry *config.Directory) Content
+}
+
+// Content takes the content of one file, in order. Exactly one of Done and
+// Abandon ends it: Done after the whole file was read and did not change
+// meanwhile, Abandon otherwise. An error of Write or Done is a Fault of the
+// file and does not change its record.
+type Content interface {
+	io.Writer
+	Done() error
+	Abandon()
 }
 
 // Events takes what a scan finds. All are called by one goroutine; an error
