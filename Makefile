@@ -7,7 +7,8 @@ VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev
 LDFLAGS   = -s -w -X hids/commands.version=$(VERSION)
 FUZZTIME ?= 10s
 CROSS     = linux/amd64 linux/arm64 linux/386 windows/amd64 freebsd/amd64 darwin/arm64
-TOOL      = go tool -modfile=packaging/tools.mod
+LINT      = go tool -modfile=packaging/lint.mod golangci-lint
+NFPM      = go tool -modfile=packaging/nfpm.mod nfpm
 SIZE_LIMIT = 16777216
 
 .PHONY: all
@@ -45,7 +46,7 @@ cross: ## build and vet for every platform
 .PHONY: lint
 lint: ## check formatting, modernisation and the linters of .golangci.yml
 	@test -z "$$(gofmt -l .)" || { echo "gofmt wants:"; gofmt -l .; exit 1; }
-	$(TOOL) golangci-lint run --timeout 20m ./...
+	$(LINT) run --timeout 20m ./...
 
 .PHONY: fuzz
 fuzz: ## run every fuzz target for FUZZTIME (10s)
