@@ -9,6 +9,7 @@ package config
 import (
 	"time"
 
+	"hids/config/fault"
 	"hids/config/match"
 )
 
@@ -23,11 +24,13 @@ type Config struct {
 }
 
 // Pos is where a value was written. The zero Pos is a default.
-type Pos struct {
-	File   string
-	Line   int
-	Column int
-}
+type Pos = fault.Pos
+
+// Fault is one thing that is wrong with a configuration file.
+type Fault = fault.Fault
+
+// Faults is faults in the order in which they were found.
+type Faults = fault.List
 
 // Check is a set of attributes of a file that a directory entry watches.
 type Check uint32
