@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package pkgdb
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"hids/platform/paths"
+)
+
+// dpkg(1), FILES: info/PACKAGE[:ARCH].list and .md5sums, diversions.
+const (
+	dpkgInfo       = "/var/lib/dpkg/info"
+	dpkgDiversions = "/var/lib/dpkg/diversions"
+)
+
+type dpkg struct{}
+
+// diversion moves every package's FROM to TO, except the one's that asked.
+type diversion struct{ from, to, pkg string }
+
+func (dpkg) owners(ctx context.Context, h paths.Host, q *query) error {
+	div, err := readDiversions(h)
+	if err != nil {
+		return err
+	}
+	away := expect(q, div)
+	return eachInfo(ctx, h, ".list", func(pkg string, data []byte) {
+		for line := range bytes.Lines(data) {
+			line = bytes.TrimSuffix(line, []byte("\n"))
+			if len(line) > 0 && (q.wants(line) || away[string(line)] != nil) {
+				resolve(q, away[string(line)], string(line), Sum{Package: pkg})
+			}
+		}
+	})
+}
+
+func (dpkg) sums(ctx context.Context, h paths.Host, q *query) error {
+	div, err := readDiversions(h)
+	if err != nil {
+		return err
+	}
+	away := expect(q, div)
+	abs := make([]byte, 0, 512)
+	return eachInfo(ctx, h, ".md5sums", func(pkg string, data []byte) {
+		for line := range bytes.Lines(data) {
+			sum, name, ok := parseMD5Line(line)
+			if !ok {
+				continue
+			}
+			abs = append(append(abs[:0], '/'), name...)
+			if q.wants(abs) || away[string(abs)] != nil {
+				resolve(q, away[string(abs)], string(abs), Sum{Package: pkg, Algo: "md5", Hex: string(sum)})
+			}
+		}
+	})
+}
+
+// resolve says where the package's file is once diversions are applied.
+func resolve(q *query, d *diversion, p string, s Sum) {
+	if d != nil && d.pkg != s.Package {
+		p = d.to
+	}
+	q.answer(p, s)
+}
+
+// expect returns the diversions by the path they move.
+func expect(q *query, div []diversion) map[string]*diversion {
+	away := make(map[string]*diversion, len(div))
+	for i := range div {
+		away[div[i].from] = &div[i]
+		away[q.canonical(div[i].from)] = &div[i]
+	}
+	return away
+}
+
+// parseMD5Line splits "0123…  usr/bin/x".
+func parseMD5Line(line []byte) (sum, name []byte, ok bool) {
+	line = bytes.TrimSuffix(line, []byte("\n"))
+	if len(line) < 35 || line[32] != ' ' || line[33] != ' ' {
+		return nil, nil, false
+	}
+	return line[:32], line[34:], true
+}
+
+func readDiversions(h paths.Host) ([]diversion, error) {
+	data, err := os.ReadFile(h.Path(dpkgDiversions))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	return parseDiversions(data), nil
+}
+
+// parseDiversions reads lines in threes: from, to, package. A package of ":"
+// is a local diversion, which no package is exempt from.
+func parseDiversions(data []byte) []diversion {
+	lines := strings.Split(strings.TrimSuffix(string(data), "\n"), "\n")
+	var div []diversion
+	for i := 0; i+2 < len(lines); i += 3 {
+		div = append(div, diversion{from: lines[i], to: lines[i+1], pkg: lines[i+2]})
+	}
+	return div
+}
+
+// eachInfo calls f with the contents of every info file that ends in suffix.
+// The contents are only valid during the call.
+func eachInfo(ctx context.Context, h paths.Host, suffix string, f func(pkg string, data []byte)) error {
+	dir := h.Path(dpkgInfo)
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	names, err := d.Readdirnames(-1)
+	d.Close()
+	if err != nil {
+		return err
+	}
+	var buf bytes.Buffer
+	for _, name := range names {
+		base, ok := strings.CutSuffix(name, suffix)
+		if !ok {
+			continue
+		}
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if err := readInto(&buf, filepath.Join(dir, name)); err != nil {
+			return err
+		}
+		pkg, _, _ := strings.Cut(base, ":")
+		f(pkg, buf.Bytes())
+	}
+	return nil
+}
+
+// readInto replaces the buffer's contents with the file's. A package that is
+// removed while we read is no error.
+func readInto(buf *bytes.Buffer, p string) error {
+	buf.Reset()
+	f, err := os.Open(p)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	_, err = io.Copy(buf, f)
+	return err
+}
