@@ -1,0 +1,245 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package spool
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"testing"
+)
+
+func open(t *testing.T, o Options) *Spool {
+	t.Helper()
+	s, err := Open(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Close() })
+	return s
+}
+
+func next(t *testing.T, s *Spool) string {
+	t.Helper()
+	m, err := s.Next(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(m)
+}
+
+func appendAll(t *testing.T, s *Spool, messages ...string) {
+	t.Helper()
+	for _, m := range messages {
+		if err := s.Append([]byte(m)); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// isEmpty asks without waiting.
+func isEmpty(s *Spool) bool {
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	_, err := s.Next(ctx)
+	return errors.Is(err, context.Canceled)
+}
+
+func TestOrderAndRepetition(t *testing.T) {
+	s := open(t, Options{Dir: t.TempDir()})
+	appendAll(t, s, "one", "two")
+	if got := next(t, s); got != "one" {
+		t.Fatalf("first message is %q", got)
+	}
+	if got := next(t, s); got != "one" {
+		t.Fatalf("without Ack the next message is %q, want the same again", got)
+	}
+	s.Ack()
+	if got := next(t, s); got != "two" {
+		t.Fatalf("after Ack the next message is %q", got)
+	}
+	s.Ack()
+	if !isEmpty(s) {
+		t.Fatal("a message is left")
+	}
+}
+
+// TestCrash opens the folder again without closing it first, as after kill -9:
+// what was not acknowledged comes again, what was does not.
+func TestCrash(t *testing.T) {
+	o := Options{Dir: t.TempDir(), SegmentBytes: 64}
+	s := open(t, o)
+	for i := range 50 {
+		appendAll(t, s, fmt.Sprintf("message %d", i))
+	}
+	for range 20 {
+		next(t, s)
+		s.Ack()
+	}
+	again := open(t, o)
+	if got := again.Stats().Messages; got != 30 {
+		t.Errorf("after the crash there are %d messages, want 30", got)
+	}
+	for i := 20; i < 50; i++ {
+		if got, want := next(t, again), fmt.Sprintf("message %d", i); got != want {
+			t.Fatalf("got %q, want %q", got, want)
+		}
+		again.Ack()
+	}
+	if files, _ := filepath.Glob(filepath.Join(o.Dir, "*.seg")); len(files) != 1 {
+		t.Errorf("%d segments are left of an empty spool: %v", len(files), files)
+	}
+}
+
+func TestTornTail(t *testing.T) {
+	o := Options{Dir: t.TempDir()}
+	s := open(t, o)
+	appendAll(t, s, "whole", "torn apart")
+	s.Close()
+	seg := filepath.Join(o.Dir, "0000000001.seg")
+	info, err := os.Stat(seg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Truncate(seg, info.Size()-3); err != nil {
+		t.Fatal(err)
+	}
+	s = open(t, o)
+	if got := s.Stats(); got.Messages != 1 || got.Corrupt != 1 {
+		t.Errorf("stats %+v, want 1 message and 1 torn segment", got)
+	}
+	appendAll(t, s, "after")
+	for _, want := range []string{"whole", "after"} {
+		if got := next(t, s); got != want {
+			t.Fatalf("got %q, want %q", got, want)
+		}
+		s.Ack()
+	}
+}
+
+// TestDamage turns a byte of a segment that is not the newest: the rest of
+// that segment is lost and counted, all others arrive.
+func TestDamage(t *testing.T) {
+	o := Options{Dir: t.TempDir(), SegmentBytes: 1}
+	s := open(t, o)
+	appendAll(t, s, "first", "second", "third")
+	seg := s.path(2)
+	b, err := os.ReadFile(seg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b[headerSize] ^= 1
+	if err := os.WriteFile(seg, b, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"first", "third"} {
+		if got := next(t, s); got != want {
+			t.Fatalf("got %q, want %q", got, want)
+		}
+		s.Ack()
+	}
+	if got := s.Stats(); got.Corrupt != 1 || got.Messages != 0 || got.Bytes != 0 {
+		t.Errorf("stats %+v, want one damaged segment and nothing left", got)
+	}
+}
+
+func TestFull(t *testing.T) {
+	s := open(t, Options{Dir: t.TempDir(), MaxBytes: 40})
+	appendAll(t, s, "0123456789", "0123456789")
+	if err := s.Append([]byte("0123456789")); !errors.Is(err, ErrFull) {
+		t.Fatalf("third append: %v, want ErrFull", err)
+	}
+	if got := s.Stats().Dropped; got != 1 {
+		t.Errorf("%d dropped, want 1", got)
+	}
+	next(t, s)
+	s.Ack()
+	appendAll(t, s, "0123456789")
+}
+
+func TestNextWaits(t *testing.T) {
+	s := open(t, Options{Dir: t.TempDir()})
+	got := make(chan string)
+	go func() {
+		m, _ := s.Next(context.Background())
+		got <- string(m)
+	}()
+	appendAll(t, s, "late")
+	if m := <-got; m != "late" {
+		t.Errorf("got %q", m)
+	}
+}
+
+func TestBadMessages(t *testing.T) {
+	s := open(t, Options{Dir: t.TempDir()})
+	for _, size := range []int{0, MaxMessage + 1} {
+		if err := s.Append(make([]byte, size)); err == nil {
+			t.Errorf("a message of %d bytes was taken", size)
+		}
+	}
+}
+
+// TestModel compares random sequences of operations, crashes among them, with
+// a slice.
+func TestModel(t *testing.T) {
+	for seed := range uint64(30) {
+		rng := rand.New(rand.NewPCG(seed, 1))
+		o := Options{Dir: t.TempDir(), SegmentBytes: int64(rng.IntN(200) + 1)}
+		s := open(t, o)
+		var want []string
+		for n := range 80 {
+			switch rng.IntN(5) {
+			case 0, 1:
+				m := fmt.Sprintf("%d-%0*d", n, rng.IntN(30), n)
+				appendAll(t, s, m)
+				want = append(want, m)
+			case 2, 3:
+				if len(want) == 0 {
+					continue
+				}
+				if got := next(t, s); got != want[0] {
+					t.Fatalf("seed %d, step %d: got %q, want %q", seed, n, got, want[0])
+				}
+				s.Ack()
+				want = want[1:]
+			case 4:
+				s = open(t, o)
+			}
+			if got := s.Stats().Messages; got != int64(len(want)) {
+				t.Fatalf("seed %d, step %d: %d messages, want %d", seed, n, got, len(want))
+			}
+		}
+	}
+}
+
+// FuzzOpen holds that no content of the folder makes Open or Next fail or hang.
+func FuzzOpen(f *testing.F) {
+	f.Add(appendFrame(nil, []byte("message")), []byte{})
+	f.Add([]byte{1, 0, 0, 0}, make([]byte, positionSize))
+	f.Fuzz(func(t *testing.T, segment, pos []byte) {
+		o := Options{Dir: t.TempDir()}
+		os.WriteFile(filepath.Join(o.Dir, "0000000001.seg"), segment, 0o600)
+		os.WriteFile(filepath.Join(o.Dir, "position"), pos, 0o600)
+		s, err := Open(o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer s.Close()
+		if err := s.Append([]byte("last")); err != nil {
+			t.Fatal(err)
+		}
+		for {
+			m, err := s.Next(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			s.Ack()
+			if string(m) == "last" {
+				return
+			}
+		}
+	})
+}
