@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package courier carries messages from a module to the OSSEC queue: into a
+// spool first, then to the socket, in order, for as long as it takes. Nothing
+// that happens to the reader reaches the module. What the messages say is made
+// by the module that found it.
+package courier
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync/atomic"
+	"time"
+
+	"hids/modules/event/spool"
+)
+
+// The pauses between two tries to reach the queue, and between two looks at the
+// file with which agentd holds everybody back. OSSEC gives up after 33 s.
+const (
+	firstPause = time.Second
+	lastPause  = 15 * time.Second
+	holdPause  = time.Second
+)
+
+// Sender is the writing end of a queue; platform/queue has it.
+type Sender interface {
+	Send(ctx context.Context, message []byte) error
+	Held() bool
+	Close() error
+}
+
+// Courier is an outbox with a carrier.
+type Courier struct {
+	Spool *spool.Spool
+	Queue Sender
+	Log   *slog.Logger
+	// Never tells of an error that no later try can mend; the message is then
+	// logged and left out. Nil: there is none.
+	Never func(error) bool
+	// PerSecond bounds the messages sent in a second; 0: no bound.
+	PerSecond int
+
+	sent    atomic.Int64
+	refused atomic.Int64
+	up      atomic.Bool
+	held    atomic.Bool
+}
+
+// Status is what an operator wants to know of a courier.
+type Status struct {
+	Connected bool        `json:"connected"`
+	Held      bool        `json:"held"`     // agentd has no manager and asks to wait
+	Sent      int64       `json:"sent"`     // messages since the start
+	Rejected  int64       `json:"rejected"` // messages the queue can never take
+	Spool     spool.Stats `json:"spool"`
+}
+
+// Put takes messages over, all or none; it never waits for the reader. With
+// spool.ErrFull they are dropped, counted, and must be found again later.
+func (c *Courier) Put(messages ...[]byte) error { return c.Spool.Append(messages...) }
+
+// Sync returns once the messages put would survive a crash of the machine.
+func (c *Courier) Sync() error { return c.Spool.Sync() }
+
+// Status describes the courier now.
+func (c *Courier) Status() Status {
+	return Status{c.up.Load(), c.held.Load(), c.sent.Load(), c.refused.Load(), c.Spool.Stats()}
+}
+
+// Run carries until ctx ends. What is not carried by then waits in the spool.
+func (c *Courier) Run(ctx context.Context) error {
+	defer c.Queue.Close()
+	var dropped int64
+	for {
+		message, err := c.Spool.Next(ctx)
+		if ctx.Err() != nil {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if !c.carry(ctx, message) {
+			return nil
+		}
+		if err := c.Spool.Ack(); err != nil {
+			return err
+		}
+		dropped = c.tellDropped(dropped)
+		if !c.pace(ctx) {
+			return nil
+		}
+	}
+}
+
+// tellDropped says how many messages found no room since it last said so, once
+// there is room again.
+func (c *Courier) tellDropped(before int64) int64 {
+	now := c.Spool.Stats().Dropped
+	if now != before {
+		c.Log.Warn("the spool was full: messages were left out and wait for the next scan", "count", now-before)
+	}
+	return now
+}
+
+// carry sends one message, trying again until it is taken. It returns false
+// when ctx ended first.
+func (c *Courier) carry(ctx context.Context, message []byte) bool {
+	for pause := firstPause; ; pause = min(2*pause, lastPause) {
+		if !c.awaitRelease(ctx) {
+			return false
+		}
+		err := c.Queue.Send(ctx, message)
+		if err == nil {
+			c.sent.Add(1)
+			c.setUp(true, nil)
+			return true
+		}
+		if ctx.Err() != nil {
+			return false
+		}
+		if c.Never != nil && c.Never(err) {
+			c.refused.Add(1)
+			c.Log.Error("message can't be sent", "err", err)
+			return true
+		}
+		c.setUp(false, err)
+		if !wait(ctx, pause) {
+			return false
+		}
+	}
+}
+
+// setUp logs when the connection comes or goes, not at every try.
+func (c *Courier) setUp(up bool, err error) {
+	was := c.up.Swap(up)
+	switch {
+	case up && !was:
+		c.Log.Info("connected to the queue")
+	case !up && (was || c.sent.Load() == 0 && !errors.Is(err, context.Canceled)):
+		c.Log.Warn("the queue is away; events wait in the spool", "err", err)
+	}
+}
+
+// awaitRelease waits while the reader holds everybody back.
+func (c *Courier) awaitRelease(ctx context.Context) bool {
+	if !c.Queue.Held() {
+		return true
+	}
+	c.held.Store(true)
+	c.Log.Warn("Process locked. Waiting for permission...")
+	for c.Queue.Held() {
+		if !wait(ctx, holdPause) {
+			return false
+		}
+	}
+	c.held.Store(false)
+	c.Log.Info("Lock free. Continuing...")
+	return true
+}
+
+func (c *Courier) pace(ctx context.Context) bool {
+	if c.PerSecond <= 0 {
+		return true
+	}
+	return wait(ctx, time.Second/time.Duration(c.PerSecond))
+}
+
+// wait returns false when ctx ended before the time was over.
+func wait(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-timer.C:
+		return true
+	}
+}

@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package courier
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"slices"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"hids/modules/event/spool"
+)
+
+var errAway = errors.New("nobody there")
+
+// reader plays the queue: away, holding back, or taking what comes.
+type reader struct {
+	mu   sync.Mutex
+	away bool
+	held bool
+	got  []string
+	when []time.Time
+}
+
+func (r *reader) Send(_ context.Context, message []byte) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.away {
+		return errAway
+	}
+	r.got = append(r.got, string(message))
+	r.when = append(r.when, time.Now())
+	return nil
+}
+
+func (r *reader) Held() bool   { r.mu.Lock(); defer r.mu.Unlock(); return r.held }
+func (r *reader) Close() error { return nil }
+
+func (r *reader) set(change func(*reader)) { r.mu.Lock(); defer r.mu.Unlock(); change(r) }
+
+func (r *reader) messages() []string { r.mu.Lock(); defer r.mu.Unlock(); return slices.Clone(r.got) }
+
+// start runs a courier in the test's bubble of virtual time.
+func start(t *testing.T, r *reader, change func(*Courier)) *Courier {
+	t.Helper()
+	s, err := spool.Open(spool.Options{Dir: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := &Courier{Spool: s, Queue: r, Log: slog.New(slog.DiscardHandler)}
+	if change != nil {
+		change(c)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error)
+	go func() { done <- c.Run(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Errorf("Run: %v", err)
+		}
+		s.Close()
+	})
+	return c
+}
+
+func put(t *testing.T, c *Courier, messages ...string) {
+	t.Helper()
+	for _, m := range messages {
+		if err := c.Put([]byte(m)); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func TestReaderAwayForAnHour(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := &reader{away: true}
+		c := start(t, r, nil)
+		put(t, c, "one", "two")
+		time.Sleep(time.Hour)
+		if c.Status().Connected || c.Status().Spool.Messages != 2 {
+			t.Fatalf("status %+v while the reader is away", c.Status())
+		}
+		r.set(func(r *reader) { r.away = false })
+		time.Sleep(lastPause)
+		synctest.Wait()
+		if got, want := r.messages(), []string{"one", "two"}; !slices.Equal(got, want) {
+			t.Errorf("got %q, want %q", got, want)
+		}
+		if got := c.Status(); !got.Connected || got.Sent != 2 || got.Spool.Messages != 0 {
+			t.Errorf("status %+v at the end", got)
+		}
+	})
+}
+
+func TestHeldBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := &reader{held: true}
+		c := start(t, r, nil)
+		put(t, c, "one")
+		time.Sleep(time.Minute)
+		if got := r.messages(); len(got) != 0 || !c.Status().Held {
+			t.Fatalf("sent %q while held back, status %+v", got, c.Status())
+		}
+		r.set(func(r *reader) { r.held = false })
+		time.Sleep(holdPause)
+		synctest.Wait()
+		if got := r.messages(); !slices.Equal(got, []string{"one"}) {
+			t.Errorf("got %q after the release", got)
+		}
+	})
+}
+
+func TestHopelessMessageIsLeftOut(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := &reader{away: true}
+		c := start(t, r, func(c *Courier) { c.Never = func(err error) bool { return errors.Is(err, errAway) } })
+		put(t, c, "one", "two")
+		synctest.Wait()
+		if got := c.Status(); got.Rejected != 2 || got.Spool.Messages != 0 {
+			t.Errorf("status %+v, want two messages left out", got)
+		}
+	})
+}
+
+func TestPace(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := &reader{}
+		c := start(t, r, func(c *Courier) { c.PerSecond = 10 })
+		put(t, c, slices.Repeat([]string{"m"}, 21)...)
+		time.Sleep(time.Minute)
+		if len(r.when) != 21 {
+			t.Fatalf("%d messages arrived", len(r.when))
+		}
+		if took := r.when[20].Sub(r.when[0]); took != 2*time.Second {
+			t.Errorf("20 messages at 10 a second took %v", took)
+		}
+	})
+}
