@@ -51,10 +51,10 @@ type jsonExport struct {
 func (e *jsonExport) Write(path string, r *record.Record) error {
 	return e.enc.Encode(struct {
 		*event.File
-		Links  uint64 `json:"links"`
-		Flags  string `json:"attributes,omitempty"`
-		Marks  string `json:"note,omitempty"`
-		Rdev   uint64 `json:"rdev,omitempty"`
+		Links uint64 `json:"links"`
+		Flags string `json:"attributes,omitempty"`
+		Marks string `json:"note,omitempty"`
+		Rdev  uint64 `json:"rdev,omitempty"`
 	}{File(path, r, e.names), r.Links, flags(r), notes(r), r.Rdev})
 }
 
