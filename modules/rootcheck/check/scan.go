@@ -11,6 +11,7 @@ import (
 	"hids/config"
 	"hids/platform/hostfile"
 	"hids/platform/paths"
+	"hids/platform/pkgdb"
 )
 
 // Scan is what a check is given for one run.
@@ -44,14 +45,18 @@ func (s *Scan) Fault(op string, err error) {
 	s.Log.Warn("check could not look at everything", "check", s.Check, "op", op, "err", err)
 }
 
-// Packages answers which package owns a file. Answers are for regular
-// contents of a package: a file that its package diverted away is not owned.
+// Packages answers what the host's package database knows of files, as
+// pkgdb.DB does. Whoever is root can change it, so an answer is evidence, not
+// proof.
 type Packages interface {
 	// Owners returns the owning package of each path that has one. Paths are
 	// absolute as the host sees them; on a merged /usr both spellings of a
 	// path find the owner. One call reads the whole database: collect first,
 	// ask once.
 	Owners(ctx context.Context, paths []string) (map[string]string, error)
+	// Sums returns what the packages say of the contents of each path that
+	// they have a sum for.
+	Sums(ctx context.Context, paths []string) (map[string]pkgdb.Sum, error)
 }
 
 // Memory is what a check knows from its last complete run. It is saved when
