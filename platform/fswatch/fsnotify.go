@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package fswatch
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"path/filepath"
+	"strings"
+	"sync"
+
+	"github.com/fsnotify/fsnotify"
+)
+
+// notifier is a Watcher over fsnotify: inotify(7) on Linux, kqueue on the BSDs
+// and macOS, ReadDirectoryChangesW on Windows, where each watched folder costs a
+// handle and a 64 KiB buffer.
+type notifier struct {
+	inner  *fsnotify.Watcher
+	events chan Event
+	log    *slog.Logger
+	done   chan struct{}
+
+	mu   sync.Mutex // guards dirs
+	dirs map[string]struct{}
+}
+
+// New starts a Watcher.
+func New(log *slog.Logger) (Watcher, error) {
+	inner, err := fsnotify.NewWatcher()
+	if err != nil {
+		return nil, fmt.Errorf("start watching folders: %w", limit(err))
+	}
+	n := &notifier{
+		inner:  inner,
+		events: make(chan Event, 1024),
+		log:    log,
+		done:   make(chan struct{}),
+		dirs:   map[string]struct{}{},
+	}
+	go n.pump()
+	return n, nil
+}
+
+func (n *notifier) Add(dir string) error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if err := n.inner.Add(dir); err != nil {
+		return fmt.Errorf("watch %s: %w", dir, limit(err))
+	}
+	n.dirs[dir] = struct{}{}
+	return nil
+}
+
+func (n *notifier) RemoveTree(dir string) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	below := strings.TrimSuffix(dir, string(filepath.Separator)) + string(filepath.Separator)
+	for d := range n.dirs {
+		if d == dir || strings.HasPrefix(d, below) {
+			n.forget(d)
+		}
+	}
+}
+
+// forget gives up one folder. That the kernel has given it up already is no
+// error: it does so for a folder that is deleted.
+func (n *notifier) forget(dir string) {
+	delete(n.dirs, dir)
+	if err := n.inner.Remove(dir); err != nil && !errors.Is(err, fsnotify.ErrNonExistentWatch) {
+		n.log.Debug("give up watching", "path", dir, "err", err)
+	}
+}
+
+func (n *notifier) Count() int {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return len(n.dirs)
+}
+
+func (n *notifier) Events() <-chan Event { return n.events }
+
+func (n *notifier) Close() error {
+	err := n.inner.Close()
+	<-n.done
+	return err
+}
+
+// pump translates until fsnotify ends.
+func (n *notifier) pump() {
+	defer close(n.done)
+	defer close(n.events)
+	errs := n.inner.Errors
+	for {
+		select {
+		case e, ok := <-n.inner.Events:
+			if !ok {
+				return
+			}
+			n.deliver(e)
+		case err, ok := <-errs:
+			if !ok {
+				errs = nil
+				continue
+			}
+			// Any error may mean that events were lost.
+			if !errors.Is(err, fsnotify.ErrEventOverflow) {
+				n.log.Warn("watching folders", "err", err)
+			}
+			n.events <- Event{Op: Overflow}
+		}
+	}
+}
+
+func (n *notifier) deliver(e fsnotify.Event) {
+	op := translate(e.Op)
+	if op == 0 || e.Name == "" {
+		return
+	}
+	n.events <- Event{Path: e.Name, Op: op}
+}
+
+func translate(from fsnotify.Op) Op {
+	var op Op
+	for _, pair := range [...]struct {
+		from fsnotify.Op
+		to   Op
+	}{
+		{fsnotify.Create, Create}, {fsnotify.Write, Write}, {fsnotify.Chmod, Attrib},
+		{fsnotify.Remove, Remove}, {fsnotify.Rename, Rename},
+	} {
+		if from.Has(pair.from) {
+			op |= pair.to
+		}
+	}
+	return op
+}
