@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package proc
+
+// Oracle is a system call that says whether a task exists. A kernel rootkit
+// that hides a process has to lie in every one of them.
+type Oracle struct {
+	Name string
+
+	// Leaders is true when threads other than the first count as absent.
+	Leaders bool
+
+	// Blocks is true when the call can wait for a task that is in execve(2),
+	// for as long as the file system it executes from likes. Ask only about
+	// ids that nobody lists.
+	Blocks bool
+
+	// Ask reports whether the kernel knows a task of this id. Every answer but
+	// "no such process" is yes: without privilege it is "not permitted".
+	Ask func(id int) bool
+}
+
+// Trusted returns the oracles that tell this process from a task that cannot
+// be (an id above every pid_max). A call that the kernel lacks, or that a
+// filter answers for it, is left out.
+func Trusted(all []Oracle, self int) []Oracle {
+	const nobody = 1<<30 - 1
+	var good []Oracle
+	for _, o := range all {
+		if o.Ask(self) && !o.Ask(nobody) {
+			good = append(good, o)
+		}
+	}
+	return good
+}
