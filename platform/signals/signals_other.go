@@ -1,0 +1,11 @@
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build !unix
+
+package signals
+
+import "os"
+
+func stopping() []os.Signal  { return []os.Signal{os.Interrupt} }
+func reloading() []os.Signal { return nil }
+func terminal() []os.Signal  { return []os.Signal{os.Interrupt} }
