@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package accounts
+
+import (
+	"fmt"
+	"os/user"
+	"strconv"
+
+	"hids/platform/paths"
+)
+
+// firstUID is the first user id that is given to people.
+const firstUID = 500
+
+// lookUp asks the directory: macOS keeps people's accounts out of /etc/passwd.
+func lookUp(_ paths.Host, name string) (int, error) {
+	u, err := user.Lookup(name)
+	if err != nil {
+		return 0, fmt.Errorf("look for the account: %w", err)
+	}
+	return strconv.Atoi(u.Uid)
+}
+
+func system() (dialect, error) { return darwin(), nil }

@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package accounts
+
+import (
+	"context"
+	"strings"
+
+	"hids/platform/paths"
+)
+
+// firstUID is UID_MIN of every distribution's login.defs(5).
+const firstUID = 1000
+
+func lookUp(host paths.Host, name string) (int, error) { return passwdUID(host, name) }
+
+// lock locks the password and lets the account expire: a locked password alone
+// keeps nobody out who logs in with a key (passwd(1)).
+func (b *Box) lock(ctx context.Context, name string) error {
+	shadow, err := entry(b.host.Path("/etc/shadow"), name)
+	if err != nil {
+		return err
+	}
+	if err := b.remember(name, recordOf(shadow)); err != nil {
+		return err
+	}
+	err = b.do(ctx, b.usermod(name, "--lock", "--expiredate", "1"), "")
+	if missing(err) {
+		return b.do(ctx, []string{"passwd", "-l", name}, "")
+	}
+	return err
+}
+
+func recordOf(shadow []string) record {
+	return record{Locked: strings.HasPrefix(field(shadow, 1), "!"), Expires: field(shadow, 7)}
+}
+
+func (b *Box) unlock(ctx context.Context, name string) error {
+	was, found, err := b.recall(name)
+	if err != nil {
+		return err
+	}
+	var options []string
+	if found {
+		options = []string{"--expiredate", was.Expires}
+	}
+	if !was.Locked {
+		options = append(options, "--unlock")
+	}
+	err = b.do(ctx, b.usermod(name, options...), "")
+	if missing(err) {
+		err = b.do(ctx, []string{"passwd", "-u", name}, "")
+	}
+	if err != nil {
+		return err
+	}
+	return b.forget(name)
+}
+
+// usermod comes from shadow-utils; busybox has only passwd.
+func (b *Box) usermod(name string, options ...string) []string {
+	argv := []string{"usermod"}
+	if b.host.Root != "" {
+		argv = append(argv, "--prefix", b.host.Root)
+	}
+	return append(append(argv, options...), "--", name)
+}

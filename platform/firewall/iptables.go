@@ -1,0 +1,218 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package firewall
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"strings"
+
+	"hids/platform/command"
+)
+
+// iptablesChain is the own chain, the same in iptables and ip6tables.
+const iptablesChain = "hids"
+
+// iptables is an own chain of DROP rules, for hosts whose kernel has no
+// nftables. It keeps no time: execd alone ends a block.
+type iptables struct{ run command.Func }
+
+func (iptables) Name() string { return "iptables" }
+
+// frame is a table and the chains that jump to ours.
+type frame struct {
+	table string
+	from  []string
+}
+
+// frames in order of preference. The raw table comes before connection
+// tracking and before the admin's rules and sees forwarded packets too; a
+// container's kernel may not let it have one.
+func frames() []frame {
+	return []frame{
+		{table: "raw", from: []string{"PREROUTING"}},
+		{table: "filter", from: []string{"INPUT", "FORWARD"}},
+	}
+}
+
+// toolFor is the tool that speaks a network's family.
+func toolFor(v6 bool) string {
+	if v6 {
+		return "ip6tables"
+	}
+	return "iptables"
+}
+
+// argv waits for the lock that all iptables share.
+func (f frame) argv(v6 bool, words ...string) []string {
+	return append([]string{toolFor(v6), "-w", "10", "-t", f.table}, words...)
+}
+
+func (b iptables) Usable(ctx context.Context) error {
+	_, err := b.frame(ctx, false)
+	return err
+}
+
+// frame returns the first table that this family has.
+func (b iptables) frame(ctx context.Context, v6 bool) (frame, error) {
+	var faults []error
+	for _, f := range frames() {
+		err := b.do(ctx, f.argv(v6, "-S", f.from[0]))
+		if err == nil {
+			return f, nil
+		}
+		faults = append(faults, err)
+	}
+	return frame{}, errors.Join(faults...)
+}
+
+func (b iptables) do(ctx context.Context, argv []string) error {
+	result, err := b.run(ctx, argv, nil)
+	if err != nil {
+		return err
+	}
+	return result.Err(argv)
+}
+
+func (b iptables) Repair(ctx context.Context) (repaired bool, err error) {
+	for _, v6 := range []bool{false, true} {
+		f, err := b.frame(ctx, v6)
+		if err != nil {
+			if v6 {
+				continue // a host without IPv6
+			}
+			return repaired, err
+		}
+		had, err := b.install(ctx, f, v6)
+		if err != nil {
+			return repaired, err
+		}
+		repaired = repaired || !had
+	}
+	return repaired, nil
+}
+
+// install makes sure of the chain and of a jump to it before everything else in
+// each chain it is called from. had says that nothing was missing.
+func (b iptables) install(ctx context.Context, f frame, v6 bool) (had bool, err error) {
+	had = true
+	if b.do(ctx, f.argv(v6, "-S", iptablesChain)) != nil {
+		had = false
+		if err := b.do(ctx, f.argv(v6, "-N", iptablesChain)); err != nil {
+			return false, err
+		}
+	}
+	for _, from := range f.from {
+		first, err := b.jumpsFirst(ctx, f.argv(v6, "-S", from), from)
+		if err != nil || first {
+			if err != nil {
+				return had, err
+			}
+			continue
+		}
+		had = false
+		if err := b.do(ctx, f.argv(v6, "-I", from, "1", "-j", iptablesChain)); err != nil {
+			return had, err
+		}
+	}
+	return had, nil
+}
+
+// jumpsFirst says whether a chain's first rule goes to ours: what comes before
+// it could accept a blocked address.
+func (b iptables) jumpsFirst(ctx context.Context, argv []string, from string) (bool, error) {
+	result, err := b.run(ctx, argv, nil)
+	if err != nil {
+		return false, err
+	}
+	for line := range strings.Lines(string(result.Stdout)) {
+		if rule, ok := strings.CutPrefix(strings.TrimSpace(line), "-A "+from+" "); ok {
+			return rule == "-j "+iptablesChain, nil
+		}
+	}
+	return false, result.Err(argv)
+}
+
+func (b iptables) Add(ctx context.Context, blocks []Block) error {
+	for _, block := range blocks {
+		v6 := block.Net.Addr().Is6()
+		f, err := b.frame(ctx, v6)
+		if err != nil {
+			return fmt.Errorf("block %s: %w", block.Net, err)
+		}
+		if _, err := b.install(ctx, f, v6); err != nil {
+			return fmt.Errorf("block %s: %w", block.Net, err)
+		}
+		if there, err := b.has(ctx, f, block.Net); there || err != nil {
+			if err != nil {
+				return fmt.Errorf("block %s: %w", block.Net, err)
+			}
+			continue
+		}
+		if err := b.do(ctx, f.argv(v6, dropRule("-A", block.Net)...)); err != nil {
+			return fmt.Errorf("block %s: %w", block.Net, err)
+		}
+	}
+	return nil
+}
+
+func dropRule(op string, network netip.Prefix) []string {
+	return []string{op, iptablesChain, "-s", network.String(), "-j", "DROP"}
+}
+
+// has asks for a rule. iptables answers 1 when there is none, and for a chain
+// that is not there.
+func (b iptables) has(ctx context.Context, f frame, network netip.Prefix) (bool, error) {
+	argv := f.argv(network.Addr().Is6(), dropRule("-C", network)...)
+	result, err := b.run(ctx, argv, nil)
+	if err != nil || result.Code > 1 {
+		return false, errors.Join(err, result.Err(argv))
+	}
+	return result.Code == 0, nil
+}
+
+// Delete looks in every table: which of them could be had may have changed.
+func (b iptables) Delete(ctx context.Context, nets []netip.Prefix) error {
+	for _, network := range nets {
+		for _, f := range frames() {
+			if there, err := b.has(ctx, f, network); err != nil || !there {
+				continue // a table that can't be asked has no rule of ours
+			}
+			if err := b.do(ctx, f.argv(network.Addr().Is6(), dropRule("-D", network)...)); err != nil {
+				return fmt.Errorf("unblock %s: %w", network, err)
+			}
+		}
+	}
+	return nil
+}
+
+func (b iptables) List(ctx context.Context) ([]Block, error) {
+	var blocks []Block
+	for _, v6 := range []bool{false, true} {
+		for _, f := range frames() {
+			result, err := b.run(ctx, f.argv(v6, "-S", iptablesChain), nil)
+			if err != nil || result.Code != 0 {
+				continue // no such chain, or no such table
+			}
+			blocks = append(blocks, parseRules(result.Stdout)...)
+		}
+	}
+	return blocks, nil
+}
+
+// parseRules reads what iptables -S prints of our chain.
+func parseRules(out []byte) []Block {
+	var blocks []Block
+	for line := range strings.Lines(string(out)) {
+		words := strings.Fields(line)
+		if len(words) != 6 || words[0] != "-A" || words[2] != "-s" || words[5] != "DROP" {
+			continue
+		}
+		if network, err := parseNet(words[3]); err == nil {
+			blocks = append(blocks, Block{Net: network})
+		}
+	}
+	return blocks
+}
