@@ -16,7 +16,7 @@ import (
 	"time"
 
 	"hids/platform/command"
-	"hids/platform/filelock"
+	"hids/platform/lockfile"
 )
 
 // Margin is how much longer than a block's time its element lives in a packet
@@ -247,7 +247,7 @@ func sameEnd(want, has time.Time) bool {
 func (f *Firewall) List(ctx context.Context) ([]Block, error) { return f.backend.List(ctx) }
 
 func (f *Firewall) locked(ctx context.Context, do func() error) error {
-	unlock, err := filelock.Lock(ctx, f.lock)
+	unlock, err := lockfile.Take(ctx, f.lock)
 	if err != nil {
 		return err
 	}
