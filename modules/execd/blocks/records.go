@@ -1,0 +1,201 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package blocks
+
+import (
+	"container/heap"
+	"encoding/json"
+	"fmt"
+	"time"
+)
+
+// What a record does. The letters are what is in journals on disk.
+const (
+	opPut      = "put"      // Block is all of it, new or changed
+	opExtend   = "extend"   // Until, Boot, Due, Timeout, Count of ID
+	opApplied  = "applied"  // ID was started in Boot
+	opEnd      = "end"      // ID was ended by hand
+	opDone     = "done"     // ID is undone
+	opOffender = "offender" // Key has this history
+	opLast     = "last"     // ID is the highest that was given out
+)
+
+type record struct {
+	Op       string        `json:"op"`
+	Block    *Block        `json:"block,omitempty"`
+	ID       uint64        `json:"id,omitempty"`
+	Until    time.Time     `json:"until,omitzero"`
+	Boot     string        `json:"boot,omitempty"`
+	Due      time.Duration `json:"due,omitempty"`
+	Timeout  time.Duration `json:"timeout,omitempty"`
+	Count    int           `json:"count,omitempty"`
+	Key      string        `json:"key,omitempty"`
+	Offender *offender     `json:"offender,omitempty"`
+}
+
+// write appends to the journal. What can't be written breaks the journal, and
+// the next Commit writes the whole table.
+func (s *Store) write(r record) {
+	if s.broken {
+		return
+	}
+	data, err := json.Marshal(r)
+	if err == nil {
+		err = s.journal.Append(data)
+	}
+	s.broken = err != nil
+}
+
+// Commit makes all changes since the last one survive the end of this process,
+// and with durable the end of the machine. After an error everything is tried
+// again by the next Commit.
+func (s *Store) Commit(durable bool) error {
+	if s.broken {
+		return s.rewrite()
+	}
+	if err := s.journal.Commit(durable); err != nil {
+		s.broken = true
+		// Once more, into a new file: the old one may sit on a bad block.
+		return s.rewrite()
+	}
+	return nil
+}
+
+// Compact rewrites the journal when it has grown far beyond what it needs.
+func (s *Store) Compact() error {
+	if s.broken || s.journal.Size() < compactAbove {
+		return nil
+	}
+	records := s.snapshot()
+	need := int64(0)
+	for _, r := range records {
+		need += int64(len(r))
+	}
+	if s.journal.Size() < 4*need {
+		return nil
+	}
+	return s.rewriteAs(records)
+}
+
+func (s *Store) rewrite() error { return s.rewriteAs(s.snapshot()) }
+
+func (s *Store) rewriteAs(records [][]byte) error {
+	err := s.journal.Rewrite(records)
+	s.broken = err != nil
+	return err
+}
+
+func (s *Store) snapshot() [][]byte {
+	all := []record{{Op: opLast, ID: s.lastID}}
+	for key, o := range s.offenders {
+		all = append(all, record{Op: opOffender, Key: key, Offender: &o})
+	}
+	for _, b := range s.byID {
+		all = append(all, record{Op: opPut, Block: b})
+	}
+	out := make([][]byte, 0, len(all))
+	for _, r := range all {
+		if data, err := json.Marshal(r); err == nil {
+			out = append(out, data)
+		}
+	}
+	return out
+}
+
+func (s *Store) replay(data []byte) error {
+	var r record
+	if err := json.Unmarshal(data, &r); err != nil {
+		return fmt.Errorf("journal record %q: %w", data[:min(len(data), 60)], err)
+	}
+	switch r.Op {
+	case opPut:
+		return s.replayPut(r.Block)
+	case opLast:
+		s.lastID = max(s.lastID, r.ID)
+	case opOffender:
+		if r.Offender != nil {
+			s.remember(r.Key, *r.Offender)
+		}
+	case opExtend, opApplied, opEnd, opDone:
+		if b := s.byID[r.ID]; b != nil {
+			s.replayChange(b, r)
+		}
+	default:
+		return fmt.Errorf("journal record of unknown kind %q", r.Op)
+	}
+	return nil
+}
+
+func (s *Store) replayPut(b *Block) error {
+	if b == nil || b.ID == 0 {
+		return fmt.Errorf("journal record without its block")
+	}
+	s.lastID = max(s.lastID, b.ID)
+	s.byID[b.ID] = b
+	return nil
+}
+
+func (s *Store) replayChange(b *Block, r record) {
+	switch r.Op {
+	case opExtend:
+		b.Until, b.Boot, b.Due, b.Timeout, b.Count = r.Until, r.Boot, r.Due, r.Timeout, r.Count
+	case opApplied:
+		b.Applied = r.Boot
+	case opEnd:
+		b.Ending = true
+	case opDone:
+		delete(s.byID, r.ID)
+	}
+}
+
+// dueQueue is a heap of deadlines, at most one live entry for each block.
+type dueQueue []dueEntry
+
+type dueEntry struct {
+	due   time.Duration
+	block *Block
+}
+
+// schedule makes sure that a block comes up no later than it is due. A block
+// whose time was extended keeps its earlier entry: however often it is
+// extended, the queue does not grow.
+func (s *Store) schedule(b *Block) {
+	if b.queued && b.queuedAt <= b.Due {
+		return
+	}
+	b.queued, b.queuedAt = true, b.Due
+	heap.Push(&s.queue, dueEntry{b.Due, b})
+}
+
+// front drops and renews stale entries and returns the block that is due next.
+func (s *Store) front() *Block {
+	for len(s.queue) > 0 {
+		e := s.queue[0]
+		live := !e.block.busy && e.block.queued && e.due == e.block.queuedAt
+		if live && e.due == e.block.Due {
+			return e.block
+		}
+		heap.Pop(&s.queue)
+		if live {
+			e.block.queued = false
+			s.schedule(e.block)
+		}
+	}
+	return nil
+}
+
+func (q dueQueue) Len() int           { return len(q) }
+func (q dueQueue) Less(i, j int) bool { return q[i].due < q[j].due }
+func (q dueQueue) Swap(i, j int)      { q[i], q[j] = q[j], q[i] }
+
+// Push is for package heap.
+func (q *dueQueue) Push(x any) { *q = append(*q, x.(dueEntry)) }
+
+// Pop is for package heap.
+func (q *dueQueue) Pop() any {
+	old := *q
+	last := old[len(old)-1]
+	old[len(old)-1] = dueEntry{}
+	*q = old[:len(old)-1]
+	return last
+}
