@@ -4,7 +4,7 @@ package record
 
 import "strings"
 
-// The bits of Flags that have names, from statx(2).
+// The bits of Flags that have names, from statx(2) and from Windows.
 const (
 	FlagCompressed uint64 = 0x4
 	FlagImmutable  uint64 = 0x10
@@ -14,9 +14,15 @@ const (
 	FlagVerity     uint64 = 0x100000
 	FlagDAX        uint64 = 0x200000
 
+	// Those of Windows, moved up by 40 bits.
+	FlagReadOnly uint64 = 1 << 40
+	FlagHidden   uint64 = 2 << 40
+	FlagSystem   uint64 = 4 << 40
+
 	// KnownFlags are those that someone sets on a file; the others (automount,
 	// mount root) tell of the mount table.
-	KnownFlags = FlagCompressed | FlagImmutable | FlagAppend | FlagNoDump | FlagEncrypted | FlagVerity | FlagDAX
+	KnownFlags = FlagCompressed | FlagImmutable | FlagAppend | FlagNoDump | FlagEncrypted | FlagVerity | FlagDAX |
+		FlagReadOnly | FlagHidden | FlagSystem
 )
 
 // FlagNames names the flags of a file, as chattr(1) does in its manual:
@@ -34,6 +40,9 @@ func FlagNames(flags uint64) string {
 		{FlagEncrypted, "encrypted"},
 		{FlagVerity, "verity"},
 		{FlagDAX, "dax"},
+		{FlagReadOnly, "readonly"},
+		{FlagHidden, "hidden"},
+		{FlagSystem, "system"},
 	} {
 		if flags&f.bit != 0 {
 			names = append(names, f.name)

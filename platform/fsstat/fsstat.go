@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package fsstat opens, lists and examines files the way a scan of a hostile
+// tree must: relative to an open directory, never through a symbolic link,
+// never waiting for the other end of a FIFO, with names of any bytes and paths
+// of any length. On Linux it is bare system calls that allocate nothing per
+// file; elsewhere the os package does what it can. What is done with the facts,
+// in which order and by how many, belongs to fswalk and the modules.
+package fsstat
+
+import "errors"
+
+// Kind is what kind of file a name stands for.
+type Kind uint8
+
+// The kinds. Unknown is what a file system says that does not tell.
+const (
+	Unknown Kind = iota
+	File
+	Dir
+	Symlink
+	FIFO
+	Socket
+	CharDevice
+	BlockDevice
+)
+
+// Stat is what the file system says of one file.
+type Stat struct {
+	Kind         Kind
+	HasFlags     bool
+	Mode         uint32 // st_mode with the type bits; made up where there is none
+	UID, GID     uint32
+	Size         int64
+	Mtime, Ctime int64 // nanoseconds since 1970
+	Inode        uint64
+	Device       uint64
+	Rdev         uint64
+	Links        uint64
+	Flags        uint64 // statx(2) stx_attributes, or file attributes << WindowsShift
+	FlagsMask    uint64 // statx(2) stx_attributes_mask
+}
+
+// WindowsShift puts the file attributes of Windows above those of statx(2), so
+// that a bit means the same thing everywhere.
+const WindowsShift = 40
+
+// SameFile reports whether both are of one inode.
+func (s *Stat) SameFile(o *Stat) bool { return s.Inode == o.Inode && s.Device == o.Device }
+
+// Unchanged reports whether nothing was written between two looks at one file.
+func (s *Stat) Unchanged(o *Stat) bool {
+	return s.SameFile(o) && s.Size == o.Size && s.Mtime == o.Mtime && s.Ctime == o.Ctime
+}
+
+// ErrNotRegular is returned by OpenFile for what is not, or no longer, a
+// regular file.
+var ErrNotRegular = errors.New("not a regular file")
+
+// FSType groups file systems by what a scan may do with them.
+type FSType uint8
+
+// The groups.
+const (
+	FSLocal   FSType = iota
+	FSNetwork        // another machine answers: NFS, SMB, Ceph, 9p, AFS
+	FSPseudo         // the kernel makes it up: proc, sysfs, cgroup and their like
+)
+
+// Xattr is one extended attribute.
+type Xattr struct {
+	Name  string
+	Value []byte
+}
+
+// List is the content of one directory, sorted by the bytes of the names. It
+// keeps its memory from one use to the next.
+type List struct {
+	names   []byte
+	entries []entry
+	buf     []byte
+}
+
+// entry is one name within List.names. Eight bytes, because a directory may
+// have millions.
+type entry struct {
+	off  uint32
+	size uint16
+	kind Kind
+}
+
+// maxNames bounds the bytes of all names in one directory: entry.off counts
+// them in 31 bits, which an int has everywhere.
+const maxNames = 1<<31 - 1
+
+// Len returns the number of entries, . and .. not counted.
+func (l *List) Len() int { return len(l.entries) }
+
+// Name returns the name of entry i. It is valid until the next Read.
+func (l *List) Name(i int) []byte {
+	e := l.entries[i]
+	return l.names[e.off : e.off+uint32(e.size)]
+}
+
+// Kind returns the kind of entry i as the directory tells it.
+func (l *List) Kind(i int) Kind { return l.entries[i].kind }
+
+// Small reports whether the list is worth keeping for another directory.
+func (l *List) Small() bool { return cap(l.names) <= 1<<18 && cap(l.entries) <= 1<<14 }
+
+func (l *List) reset(hint int64) {
+	l.names, l.entries = l.names[:0], l.entries[:0]
+	// A directory's size on disk is at least that of its names, so for a large
+	// one it spares the copies of a growing slice.
+	if want := int(min(hint, 64<<20)); want > 1<<18 && want > cap(l.names) {
+		l.names = make([]byte, 0, want)
+		l.entries = make([]entry, 0, want/24)
+	}
+}
+
+func (l *List) add(name []byte, kind Kind) error {
+	if len(name) > 1<<16-1 || len(l.names)+len(name) > maxNames {
+		return errors.New("too many names in one directory")
+	}
+	l.entries = append(l.entries, entry{uint32(len(l.names)), uint16(len(name)), kind})
+	l.names = append(l.names, name...)
+	return nil
+}
