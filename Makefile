@@ -60,6 +60,11 @@ bench: build ## run the benchmarks at full size (minutes)
 bench-smoke: ## run every benchmark once at small size, to see that it works
 	HIDS_BENCH_SCALE=100 go test -run '^$$' -bench . -benchtime 1x -timeout 10m ./...
 
+.PHONY: docs
+docs: ## write the man pages and the completions anew
+	rm -f packaging/man/*.1
+	go run ./packaging/docgen packaging
+
 .PHONY: size
 size: build ## hold the stripped binary to its budget (16 MiB)
 	@n=$$(stat -c %s hids); echo "hids: $$n bytes, budget $(SIZE_LIMIT)"; test $$n -le $(SIZE_LIMIT)
