@@ -20,7 +20,17 @@ type Config struct {
 	ActiveResponse ActiveResponse
 	Manager        Manager
 	Settings       Settings
-	Files          []string // what was read, in order; empty: the embedded default
+	Internal       Internal
+	Files          []string       // what was read, in order; empty: the embedded default
+	Origins        map[string]Pos // where a scalar was written, by its name in Effective; not in it: a default
+}
+
+// Internal is what hids takes from internal_options.conf. Values are OSSEC's.
+type Internal struct {
+	SyscheckSleep      int // seconds, 0 to 64
+	SyscheckSleepAfter int // files, 1 to 9999
+	SyscheckDebug      int // 0 to 2; counts when no -d is given
+	RootcheckSleep     int // seconds, 0 to 64
 }
 
 // Pos is where a value was written. The zero Pos is a default.
@@ -74,6 +84,7 @@ type Syscheck struct {
 	Registry     []RegistryKey
 	RegIgnore    []PathRule
 	DiffQuota    int64 // bytes of stored copies for report_changes, all files together
+	DiffFileSize int64 // bytes; larger files have no content diff, unless their entry says otherwise; 0: the default of the module
 	MaxFileSize  int64 // bytes; larger files have no sums; 0: no limit
 	MaxFilesPS   int   // files per second in a scan; 0: no limit
 	MaxBytesPS   int64 // bytes per second in a scan; 0: no limit
