@@ -74,6 +74,19 @@ const (
 	hugetlbfs FSType = 0x958458f6
 	mqueue    FSType = 0x19800202
 	devpts    FSType = 0x1cd1
+
+	securityfs FSType = 0x73636673
+	selinuxfs  FSType = 0xf97cff8c
+	debugfs    FSType = 0x64626720
+	tracefs    FSType = 0x74726163
+	bpffs      FSType = 0xcafe4a11
+	configfs   FSType = 0x62656570
+	pstorefs   FSType = 0x6165676c
+	fusectl    FSType = 0x65735543
+	binfmtfs   FSType = 0x42494e4d
+	rpcpipefs  FSType = 0x67596969
+	efivarfs   FSType = 0xde5e81e4
+	nsfs       FSType = 0x6e736673
 )
 
 // Network reports whether its files are on another machine.
@@ -88,7 +101,9 @@ func (t FSType) Network() bool {
 // Synthetic reports whether the kernel makes its files up.
 func (t FSType) Synthetic() bool {
 	switch t {
-	case procfs, sysfs, cgroup, cgroup2, hugetlbfs, mqueue, devpts:
+	case procfs, sysfs, cgroup, cgroup2, hugetlbfs, mqueue, devpts,
+		securityfs, selinuxfs, debugfs, tracefs, bpffs, configfs, pstorefs,
+		fusectl, binfmtfs, rpcpipefs, efivarfs, nsfs:
 		return true
 	}
 	return false

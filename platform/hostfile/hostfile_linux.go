@@ -244,3 +244,9 @@ func ignoringEINTR(call func() error) error {
 		}
 	}
 }
+
+// Gone reports whether an error means that there is nothing of that kind at the
+// path: no entry, or something in the way that is no folder.
+func Gone(err error) bool {
+	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ENOTDIR)
+}

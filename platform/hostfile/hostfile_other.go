@@ -93,3 +93,6 @@ func fromStd(st os.FileInfo, err error) (Info, error) {
 	}
 	return Info{Mode: st.Mode(), Size: st.Size(), Mtime: st.ModTime(), Nlink: 1}, nil
 }
+
+// Gone reports whether an error means that there is nothing at the path.
+func Gone(err error) bool { return errors.Is(err, fs.ErrNotExist) }

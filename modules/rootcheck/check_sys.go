@@ -1,0 +1,375 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package rootcheck
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"path"
+	"slices"
+	"strings"
+
+	"hids/config"
+	"hids/modules/event"
+	"hids/modules/rootcheck/check"
+	"hids/modules/rootcheck/signature"
+	"hids/platform/hostfile"
+)
+
+// Limits of a walk. A folder deeper than maxDepth is a fault: each level keeps
+// a descriptor open, so that no rename can lead the walk astray.
+const (
+	maxDepth  = 400
+	nameChunk = 4096
+)
+
+// sys walks the system's folders and looks for what a kernel rootkit does to
+// them: names that are listed but can't be looked at, sizes that are wrong,
+// folders that a listing leaves out. On the way it finds signature names and
+// files of root that anyone may write.
+func (o *ossec) sys(ctx context.Context, s *check.Scan) error {
+	w := &sysWalk{ctx: ctx, s: s, anywhere: o.anywhere(s)}
+	for _, root := range sysRoots(s) {
+		d, err := s.FS.OpenDir(root, false)
+		if hostfile.Gone(err) {
+			continue // not there, or a link: /bin on a merged /usr
+		}
+		if err != nil {
+			s.Fault("look into "+root, err)
+			continue
+		}
+		w.dir(d, root, visit{read: s.Config.ReadAll})
+	}
+	return ctx.Err()
+}
+
+// sysRoots are OSSEC's (2.8.3 and 4.3.0). With scanall the base folder is
+// ignored, as there.
+func sysRoots(s *check.Scan) []string {
+	if s.Config.ScanAll {
+		return []string{"/"}
+	}
+	roots := []string{"/bin", "/sbin", "/usr/bin", "/usr/sbin", "/dev", "/lib", "/etc", "/root", "/var/log", "/var/mail",
+		"/var/lib", "/var/www", "/usr/lib", "/usr/include", "/tmp", "/boot", "/usr/local", "/var/tmp", "/sys"}
+	for i := range roots {
+		roots[i] = under(s, roots[i])
+	}
+	return roots
+}
+
+// anywhere returns the names to look for in every folder; none if the check
+// for signature files is off, as in OSSEC.
+func (o *ossec) anywhere(s *check.Scan) map[string]signature.File {
+	names := map[string]signature.File{}
+	if s.Config.Off["files"] {
+		return names
+	}
+	for _, sig := range o.fileSignatures(s) {
+		if _, known := names[sig.Path]; sig.Anywhere && !known {
+			names[sig.Path] = sig
+		}
+	}
+	return names
+}
+
+type sysWalk struct {
+	ctx      context.Context
+	s        *check.Scan
+	anywhere map[string]signature.File
+}
+
+// visit is how a folder is looked at.
+type visit struct {
+	parent hostfile.Info
+	depth  int
+	read   bool // compare sizes with contents
+	alien  bool // container storage, where modes are those of other hosts
+}
+
+// readRoots are the folders below which OSSEC compares the size of every file
+// with what can be read of it.
+func readRoots() []string {
+	return []string{"/bin", "/sbin", "/usr/bin", "/usr/sbin", "/dev", "/etc", "/boot"}
+}
+
+// containerRoots hold file systems of containers.
+func containerRoots() []string {
+	return []string{"/var/lib/docker", "/var/lib/containerd", "/var/lib/containers", "/var/lib/kubelet/pods",
+		"/var/lib/lxc", "/var/lib/lxd", "/var/lib/machines", "/var/snap", "/var/lib/snapd"}
+}
+
+// dir looks at an open folder, then at those in it, and closes it.
+func (w *sysWalk) dir(d *hostfile.Dir, dir string, v visit) {
+	defer d.Close()
+	fsType, err := d.FSType()
+	if err != nil {
+		w.s.Fault("look into "+dir, err)
+		return
+	}
+	if w.ctx.Err() != nil || fsType.Synthetic() || w.s.Config.SkipNFS && fsType.Network() || ignored(w.s.Config.Ignore, dir) {
+		return
+	}
+	if v.depth > maxDepth {
+		w.s.Fault("look into "+dir, fmt.Errorf("deeper than %d folders", maxDepth))
+		return
+	}
+	v.read = (v.read || slices.Contains(readRoots(), dir)) && fsType.CountsLinks()
+	v.alien = v.alien || slices.Contains(containerRoots(), dir)
+	l := w.list(d, dir, &v)
+	if fsType.CountsLinks() {
+		w.countLinks(d, dir, l, v)
+	}
+	self, err := d.Info()
+	if err != nil {
+		w.s.Fault("look at "+dir, err)
+		return
+	}
+	for _, name := range l.folders {
+		w.descend(d, path.Join(dir, name), name, visit{parent: self, depth: v.depth + 1, read: v.read, alien: v.alien})
+	}
+}
+
+func (w *sysWalk) descend(d *hostfile.Dir, full, name string, v visit) {
+	if full == "/proc" || full == "/sys" || strings.Contains(full, "/dev/fd") {
+		return
+	}
+	sub, err := d.OpenDir(name)
+	if hostfile.Gone(err) {
+		return
+	}
+	if err != nil {
+		w.s.Fault("look into "+full, err)
+		return
+	}
+	w.dir(sub, full, v)
+}
+
+// ignored: OSSEC ignores exactly the folder that is named; with it what is in
+// it goes.
+func ignored(rules []config.PathRule, dir string) bool {
+	for _, r := range rules {
+		if r.Pattern != nil && r.Pattern.MatchString(dir) || r.Prefix != "" && strings.TrimSuffix(r.Prefix, "/") == dir {
+			return true
+		}
+	}
+	return false
+}
+
+// listing is what one pass over a folder saw.
+type listing struct {
+	before  hostfile.Info
+	folders []string // names, in the kernel's order
+	missing []string // listed, but not there when looked at
+}
+
+// list looks at every entry of a folder.
+func (w *sysWalk) list(d *hostfile.Dir, dir string, v *visit) listing {
+	var l listing
+	l.before, _ = d.Info()
+	for w.ctx.Err() == nil {
+		names, err := d.Names(nameChunk)
+		for _, name := range names {
+			w.entry(d, dir, name, v, &l)
+		}
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			w.s.Fault("list "+dir, err)
+			break
+		}
+	}
+	if len(l.missing) > 0 {
+		w.confirmHidden(d, dir, l.missing)
+	}
+	return l
+}
+
+func (w *sysWalk) entry(d *hostfile.Dir, dir, name string, v *visit, l *listing) {
+	full := path.Join(dir, name)
+	if sig, ok := w.anywhere[name]; ok {
+		owner := owners(w.ctx, w.s, []string{full})[full]
+		reportRootkit(w.s, "rootkit-name", full, sig, owner)
+	}
+	info, err := d.Lstat(name)
+	switch {
+	case hostfile.Gone(err):
+		l.missing = append(l.missing, name)
+	case err != nil:
+		w.s.Fault("look at "+full, err)
+	case info.IsDir():
+		l.folders = append(l.folders, name)
+	case info.IsRegular():
+		w.file(d, full, name, info, v)
+	}
+}
+
+func (w *sysWalk) file(d *hostfile.Dir, full, name string, info hostfile.Info, v *visit) {
+	if v.read && full != "/dev/bus/usb/.usbfs/devices" {
+		w.compareSize(d, full, name, info)
+	}
+	if info.UID == 0 && info.Mode&0o002 != 0 && !v.alien {
+		text := writableText(full)
+		w.s.Report(aboutFile(w.s, check.Finding{
+			Kind: check.Suspicious, Rule: "world-writable", Title: text, Wire: text,
+			Why:    "Any user, and any service that was broken into, can put their own content into a file that root trusts.",
+			Advice: "Unless it is meant to be so, take the right away with `chmod o-w`.",
+		}, full))
+	}
+}
+
+// confirmHidden looks again at names that were listed and not found: a file
+// that was deleted meanwhile is in the second listing no more.
+func (w *sysWalk) confirmHidden(d *hostfile.Dir, dir string, missing []string) {
+	for range 2 {
+		still, err := w.stillListed(d, missing)
+		if err != nil {
+			w.s.Fault("list "+dir, err)
+			return
+		}
+		missing = slices.DeleteFunc(still, func(name string) bool {
+			_, err := d.Lstat(name)
+			return !hostfile.Gone(err)
+		})
+	}
+	for _, name := range missing {
+		full := path.Join(dir, name)
+		text := hiddenText(full)
+		w.s.Report(aboutFile(w.s, check.Finding{
+			Kind: check.Rootkit, Rule: "hidden-from-stat", Title: text, Wire: text,
+			Why: "The kernel lists the name three times and denies that it exists: something between the file system and programs filters answers. " +
+				"A damaged file system can do this too.",
+			Advice: "Look at the folder from a rescue system; check the file system with fsck.",
+		}, full))
+	}
+}
+
+// stillListed returns those names that the folder lists now.
+func (w *sysWalk) stillListed(d *hostfile.Dir, names []string) ([]string, error) {
+	if len(names) == 0 {
+		return nil, nil
+	}
+	want := map[string]bool{}
+	for _, n := range names {
+		want[n] = true
+	}
+	var still []string
+	err := eachName(d, func(name string) {
+		if want[name] {
+			still = append(still, name)
+		}
+	})
+	return still, err
+}
+
+// eachName lists a folder from its beginning.
+func eachName(d *hostfile.Dir, fn func(name string)) error {
+	if err := d.Rewind(); err != nil {
+		return err
+	}
+	for {
+		names, err := d.Names(nameChunk)
+		for _, name := range names {
+			fn(name)
+		}
+		if err == io.EOF {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// compareSize makes sure that a file ends where its size says. OSSEC reads all
+// of it; the last byte and the one behind it tell the same.
+func (w *sysWalk) compareSize(d *hostfile.Dir, full, name string, info hostfile.Info) {
+	f, opened, err := d.Open(name)
+	if err != nil {
+		if !hostfile.Gone(err) {
+			w.s.Fault("read "+full, err)
+		}
+		return
+	}
+	defer f.Close()
+	if !opened.Same(info) || opened.Size != info.Size || endsAt(f, info.Size) {
+		return
+	}
+	// Somebody may be writing: only a size that stays is a lie.
+	again, err := d.Lstat(name)
+	if err != nil || again != info || endsAt(f, info.Size) {
+		return
+	}
+	text := sizeText(full)
+	w.s.Report(aboutFile(w.s, check.Finding{
+		Kind: check.Rootkit, Rule: "size-mismatch", Title: text, Wire: text,
+		Why: "The size that the kernel tells and the content that it gives differ, so a part of the file is hidden or made up. " +
+			"A broken file system or a file that is made as it is read can look the same.",
+		Advice: "Copy the file and compare sizes; look at it from a rescue system.",
+	}, full))
+}
+
+func endsAt(f io.ReaderAt, size int64) bool {
+	var b [1]byte
+	if size > 0 {
+		if n, _ := f.ReadAt(b[:], size-1); n != 1 {
+			return false
+		}
+	}
+	n, err := f.ReadAt(b[:], size)
+	return n == 0 && err == io.EOF
+}
+
+// countLinks compares a folder's link count, one for each subfolder and two,
+// with the subfolders that are listed. A count of 1 is none; a folder that
+// changed meanwhile is counted again.
+func (w *sysWalk) countLinks(d *hostfile.Dir, dir string, l listing, v visit) {
+	for range 4 {
+		counted := uint64(len(l.folders)) + 2
+		now, err := d.Info()
+		if err != nil || now.Nlink <= 1 {
+			return
+		}
+		onMount := now.Dev != v.parent.Dev && v.parent.Ino != 0
+		if counted == now.Nlink || onMount && counted+1 == now.Nlink {
+			return
+		}
+		if now.Mtime.Equal(l.before.Mtime) && now.Nlink == l.before.Nlink {
+			w.reportLinks(dir, counted, now.Nlink)
+			return
+		}
+		if l, err = w.recount(d); err != nil {
+			w.s.Fault("list "+dir, err)
+			return
+		}
+	}
+	// It never stood still: no answer, and no reason for an alarm.
+	w.s.Log.Debug("folder changes too fast to count", "path", event.SafeText(dir))
+}
+
+func (w *sysWalk) recount(d *hostfile.Dir) (listing, error) {
+	var l listing
+	var err error
+	if l.before, err = d.Info(); err != nil {
+		return l, err
+	}
+	err = eachName(d, func(name string) {
+		if info, err := d.Lstat(name); err == nil && info.IsDir() {
+			l.folders = append(l.folders, name)
+		}
+	})
+	return l, err
+}
+
+func (w *sysWalk) reportLinks(dir string, counted, links uint64) {
+	text := linksText(dir, counted, links)
+	w.s.Report(check.Finding{
+		Kind: check.Rootkit, Rule: "link-count", Thing: dir, Path: dir, Title: text, Wire: text,
+		State: fmt.Sprint(counted, " ", links),
+		Why: "The folder has more or fewer subfolders than it lists. Kernel rootkits hide folders by leaving them out of listings. " +
+			"A file system that does not count links as others do looks the same; report its type if this is a false alarm.",
+		Advice:   "Compare with `ls -la` from a rescue system; `findmnt -T` tells the file system.",
+		Evidence: map[string]string{"listed": fmt.Sprint(counted), "link_count": fmt.Sprint(links)},
+	})
+}
