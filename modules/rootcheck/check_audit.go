@@ -10,7 +10,8 @@ import (
 	"hids/modules/event"
 	"hids/modules/rootcheck/check"
 	"hids/modules/rootcheck/policy"
-	"hids/platform/proclist"
+	"hids/platform/paths"
+	"hids/platform/proc"
 )
 
 // audit asks the policies of <system_audit>, in order.
@@ -20,7 +21,7 @@ func (o *ossec) audit(ctx context.Context, s *check.Scan) error {
 	}
 	target := &policy.Host{FS: s.FS, SkipNFS: s.Config.SkipNFS}
 	if s.Live || s.Host.Proc != "" {
-		target.Procs = func() ([]string, error) { return proclist.Names(s.Host.ProcPath()) }
+		target.Procs = func() ([]string, error) { return processNames(s.Host) }
 	}
 	for _, name := range s.Config.SystemAudit {
 		if err := o.auditFile(ctx, s, target, name); err != nil {
@@ -28,6 +29,22 @@ func (o *ossec) audit(ctx context.Context, s *check.Scan) error {
 		}
 	}
 	return nil
+}
+
+// processNames returns what `ps` shows of each process: the name that the
+// kernel keeps, 15 bytes. A process that ends meanwhile is left out.
+func processNames(h paths.Host) ([]string, error) {
+	pids, err := proc.Pids(h)
+	if err != nil {
+		return nil, err
+	}
+	names := make([]string, 0, len(pids))
+	for _, pid := range pids {
+		if st, err := proc.ReadStat(h, pid); err == nil {
+			names = append(names, st.Comm)
+		}
+	}
+	return names, nil
 }
 
 func (o *ossec) auditFile(ctx context.Context, s *check.Scan, target policy.Target, name string) error {

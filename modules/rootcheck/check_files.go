@@ -42,7 +42,7 @@ func reportRootkit(s *check.Scan, rule, p string, sig signature.File, owner stri
 		return
 	}
 	text := rootkitText(sig.Name, p)
-	s.Report(aboutFile(s, check.Finding{
+	s.Report(aboutHashed(s, check.Finding{
 		Kind: check.Rootkit, Rule: rule, Title: text, Wire: text,
 		Why: "The rootkit, worm or back door " + event.SafeText(sig.Name) + " is known to use this path; " +
 			"nothing else is. Chance is possible only where an admin chose the same name.",

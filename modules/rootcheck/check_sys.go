@@ -302,7 +302,7 @@ func (w *sysWalk) compareSize(d *hostfile.Dir, full, name string, info hostfile.
 		return
 	}
 	text := sizeText(full)
-	w.s.Report(aboutFile(w.s, check.Finding{
+	w.s.Report(aboutHashed(w.s, check.Finding{
 		Kind: check.Rootkit, Rule: "size-mismatch", Title: text, Wire: text,
 		Why: "The size that the kernel tells and the content that it gives differ, so a part of the file is hidden or made up. " +
 			"A broken file system or a file that is made as it is read can look the same.",

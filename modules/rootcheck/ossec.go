@@ -135,9 +135,23 @@ func (s sums) suffix() string {
 	return " MD5=" + s.md5 + " SHA1=" + s.sha1 + " SHA256=" + s.sha256
 }
 
-// aboutFile fills in what every finding about a file has: state, evidence and,
-// if configured, the suffix of the text.
+// aboutFile fills in what every finding about a file has: state and evidence.
 func aboutFile(s *check.Scan, f check.Finding, p string) check.Finding {
+	f, _ = describe(s, f, p)
+	return f
+}
+
+// aboutHashed is aboutFile for the texts that end in sums if so configured.
+func aboutHashed(s *check.Scan, f check.Finding, p string) check.Finding {
+	f, sum := describe(s, f, p)
+	if s.Config.HashSuffix {
+		f.Wire += sum.suffix()
+	}
+	return f
+}
+
+func describe(s *check.Scan, f check.Finding, p string) (check.Finding, sums) {
+	sum := sums{"n/a", "n/a", "n/a"}
 	f.Path = p
 	if f.Thing == "" {
 		f.Thing = p
@@ -147,23 +161,19 @@ func aboutFile(s *check.Scan, f check.Finding, p string) check.Finding {
 	}
 	info, err := s.FS.Stat(p)
 	if err != nil {
-		return f
+		return f, sum
 	}
 	f.Evidence["mode"] = info.Mode.String()
 	f.Evidence["owner"] = strconv.FormatUint(uint64(info.UID), 10)
 	f.Evidence["changed"] = info.Mtime.UTC().Format("2006-01-02T15:04:05Z")
 	f.State = strings.Join([]string{info.Mode.String(), f.Evidence["owner"]}, " ")
-	sum := sums{"n/a", "n/a", "n/a"}
 	if info.IsRegular() {
 		sum = sumsOf(s.FS, p)
 		f.State += " " + sum.sha256
 		f.Evidence["sha256"] = sum.sha256
 		f.Evidence["size"] = strconv.FormatInt(info.Size, 10)
 	}
-	if s.Config.HashSuffix && f.Kind == check.Rootkit {
-		f.Wire += sum.suffix()
-	}
-	return f
+	return f, sum
 }
 
 // owners asks the package database, if there is one; without an answer nothing

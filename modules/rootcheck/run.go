@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package rootcheck
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"time"
+
+	"hids/config"
+	"hids/modules/rootcheck/check"
+	"hids/platform/hostfile"
+	"hids/platform/paths"
+	"hids/platform/pkgdb"
+)
+
+// Scanner runs checks over one host. It remembers nothing; Store does.
+type Scanner struct {
+	Host   paths.Host
+	Checks []check.Check // all there are; see Checks
+	Config *config.Rootcheck
+	Log    *slog.Logger
+}
+
+// State says what became of a check.
+type State string
+
+// The states of a check in a report.
+const (
+	Done          State = "done"
+	Partial       State = "partial" // something could not be looked at
+	NotApplicable State = "not applicable"
+	Failed        State = "failed"
+)
+
+// Outcome is what became of one check.
+type Outcome struct {
+	Check    string        `json:"check"`
+	State    State         `json:"state"`
+	Reason   string        `json:"reason,omitempty"` // of NotApplicable and Failed
+	Faults   int           `json:"faults,omitempty"`
+	Duration time.Duration `json:"duration_ns"`
+
+	findings []check.Finding
+	memory   *check.Memory
+}
+
+// maxFindings bounds what one check may report; a tree full of planted files
+// must not exhaust us.
+const maxFindings = 5000
+
+// Select returns those of all that are to run: the named ones, or those that
+// the configuration leaves on. Names may be those of OSSEC's elements too.
+func Select(all []check.Check, cfg *config.Rootcheck, names []string) ([]check.Check, error) {
+	for _, n := range names {
+		if !slices.ContainsFunc(all, func(c check.Check) bool { return called(c, n) }) {
+			return nil, fmt.Errorf("there is no check %q", n)
+		}
+	}
+	var out []check.Check
+	for _, c := range all {
+		on := !c.OptIn && !cfg.Off[c.Name] && !cfg.Off[c.Switch]
+		if len(names) > 0 {
+			on = slices.ContainsFunc(names, func(n string) bool { return called(c, n) })
+		}
+		if on {
+			out = append(out, c)
+		}
+	}
+	return out, nil
+}
+
+func called(c check.Check, name string) bool {
+	return name != "" && (c.Name == name || c.Switch == name)
+}
+
+// Run runs the named checks (none: all that are on), one after the other, and
+// calls found for each finding as it comes.
+func (sc *Scanner) Run(ctx context.Context, names []string, memory func(check string) *check.Memory, found func(check.Finding)) ([]Outcome, error) {
+	selected, err := Select(sc.Checks, sc.Config, names)
+	if err != nil {
+		return nil, err
+	}
+	files, err := hostfile.New(sc.Host.Root)
+	if err != nil {
+		return nil, err
+	}
+	defer files.Close()
+	base := check.Scan{Host: sc.Host, FS: files, Live: sc.Host.Root == "", Config: sc.Config, Log: sc.Log}
+	if base.Packages, err = packages(sc.Host); err != nil {
+		sc.Log.Info("files can't be told by package", "err", err)
+	}
+	var outcomes []Outcome
+	for _, c := range selected {
+		if err := ctx.Err(); err != nil {
+			return outcomes, err
+		}
+		outcomes = append(outcomes, runCheck(ctx, c, base, memory(c.Name), found))
+	}
+	return outcomes, ctx.Err()
+}
+
+// packages keeps a typed nil out of the interface.
+func packages(h paths.Host) (check.Packages, error) {
+	db, err := pkgdb.Open(h)
+	if err != nil {
+		return nil, err
+	}
+	return db, nil
+}
+
+func runCheck(ctx context.Context, c check.Check, s check.Scan, memory *check.Memory, found func(check.Finding)) Outcome {
+	out := Outcome{Check: c.Name, memory: memory}
+	s.Check, s.Memory = c.Name, memory
+	seen := map[string]bool{}
+	s.Emit = func(f check.Finding) {
+		if key := f.ID + f.Wire; !seen[key] && len(out.findings) < maxFindings {
+			seen[key] = true
+			out.findings = append(out.findings, f)
+			found(f)
+		}
+	}
+	if c.Live && !s.Live {
+		out.State, out.Reason = NotApplicable, "asks the running kernel; this is an image"
+		return out
+	}
+	start := time.Now()
+	err := guarded(ctx, c, &s)
+	out.Duration, out.Faults = time.Since(start), s.Faults
+	switch {
+	case errors.Is(err, check.ErrNotApplicable), errors.Is(err, errors.ErrUnsupported):
+		out.State, out.Reason = NotApplicable, err.Error()
+	case err != nil:
+		out.State, out.Reason = Failed, err.Error()
+	case s.Faults > 0:
+		out.State = Partial
+	default:
+		out.State = Done
+	}
+	return out
+}
+
+// guarded makes a panic in one check an error of that check: it reads what an
+// attacker may have written, and the other checks must run all the same.
+func guarded(ctx context.Context, c check.Check, s *check.Scan) (err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("check %s failed: %v", c.Name, r)
+		}
+	}()
+	return c.Run(ctx, s)
+}
+
+// Complete reports whether everything that was asked has an answer.
+func Complete(outcomes []Outcome) bool {
+	return !slices.ContainsFunc(outcomes, func(o Outcome) bool { return o.State == Failed || o.State == Partial })
+}
