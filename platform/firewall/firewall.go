@@ -261,7 +261,7 @@ func lifetime(until, now time.Time) time.Duration {
 	if until.IsZero() {
 		return 0
 	}
-	return max(until.Sub(now), 0) + Margin
+	return max(until.Add(Margin).Sub(now), time.Second)
 }
 
 // parseList reads the networks a tool lists, one a line, and skips what is none.

@@ -1,0 +1,245 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package netnstest gives tests two or three hosts that can really talk to each
+// other: network namespaces joined by veth pairs. What a test does in one of
+// them runs in a process of its own, the test binary again in a role, so no
+// goroutine ever is in the wrong namespace. Only tests import it.
+package netnstest
+
+import (
+	"bufio"
+	"bytes"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"hids/internal/testenv"
+)
+
+// Patience is how long a condition that must come true may take on a busy
+// machine.
+const Patience = 60 * time.Second
+
+// glance is how long a dial that should be blocked is given to get through. A
+// block that holds is never reported missing, however slow the machine is.
+const glance = 700 * time.Millisecond
+
+const roleVariable = "HIDS_NETNS_ROLE"
+
+// Role is what the test binary does when it runs again in a namespace.
+type Role func(args []string, stdin *bufio.Reader, stdout io.Writer) error
+
+// Main runs the tests, or the role this process was started for. Call it from
+// TestMain.
+func Main(m *testing.M, roles map[string]Role) int {
+	name := os.Getenv(roleVariable)
+	if name == "" {
+		return m.Run()
+	}
+	role, ok := builtInRoles()[name]
+	if !ok {
+		role, ok = roles[name]
+	}
+	if !ok {
+		fmt.Fprintf(os.Stderr, "no role %q\n", name)
+		return 2
+	}
+	if err := role(os.Args[1:], bufio.NewReader(os.Stdin), os.Stdout); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return 0
+}
+
+// Net is a victim and an attacker on one link. Both have an address .1 and .2
+// (::1 and ::2); the attacker has .3 and ::3 too.
+type Net struct {
+	t                testing.TB
+	Victim, Attacker string // the namespaces' names
+}
+
+// counter keeps the namespaces of parallel tests of one process apart.
+var counter atomic.Int64
+
+// New makes a Net that is removed when the test ends. It leaves the test out
+// where that is not possible.
+func New(t testing.TB) *Net {
+	t.Helper()
+	testenv.Root(t)
+	if _, err := exec.LookPath("ip"); err != nil {
+		testenv.Skip(t, "needs ip (package iproute2)")
+	}
+	suffix := fmt.Sprintf("%d-%d", os.Getpid(), counter.Add(1))
+	n := &Net{t: t, Victim: "hidsv" + suffix, Attacker: "hidsa" + suffix}
+	for _, ns := range []string{n.Victim, n.Attacker} {
+		if out, err := exec.Command("ip", "netns", "add", ns).CombinedOutput(); err != nil {
+			testenv.Skip(t, fmt.Sprintf("needs network namespaces: %v: %s", err, out))
+		}
+		t.Cleanup(func() { _ = exec.Command("ip", "netns", "delete", ns).Run() })
+	}
+	n.ip("link", "add", "eth0", "netns", n.Victim, "type", "veth", "peer", "name", "eth0", "netns", n.Attacker)
+	n.up(n.Victim, "1")
+	n.up(n.Attacker, "2", "3")
+	return n
+}
+
+func (n *Net) up(ns string, hosts ...string) {
+	n.ip("-n", ns, "link", "set", "lo", "up")
+	n.ip("-n", ns, "link", "set", "eth0", "up")
+	for _, host := range hosts {
+		n.ip("-n", ns, "address", "add", V4(host)+"/24", "dev", "eth0")
+		n.ip("-n", ns, "address", "add", V6(host)+"/64", "dev", "eth0", "nodad")
+	}
+}
+
+// V4 and V6 are the addresses of a host number.
+func V4(host string) string { return "10.99.0." + host }
+
+// V6 is the IPv6 address of a host number.
+func V6(host string) string { return "fd99::" + host }
+
+func (n *Net) ip(args ...string) {
+	n.t.Helper()
+	if out, err := exec.Command("ip", args...).CombinedOutput(); err != nil {
+		n.t.Fatalf("ip %s: %v: %s", strings.Join(args, " "), err, out)
+	}
+}
+
+// Exec returns a command that will run in a namespace.
+func (n *Net) Exec(ns string, argv ...string) *exec.Cmd {
+	cmd := exec.CommandContext(n.t.Context(), "ip", append([]string{"netns", "exec", ns}, argv...)...)
+	cmd.WaitDelay = Patience
+	return cmd
+}
+
+// Role returns a command that will do a role in a namespace.
+func (n *Net) Role(ns, role string, args ...string) *exec.Cmd {
+	cmd := n.Exec(ns, append([]string{"/proc/self/exe"}, args...)...)
+	exe, err := os.Executable()
+	if err != nil {
+		n.t.Fatal(err)
+	}
+	cmd.Args[4] = exe
+	cmd.Env = append(os.Environ(), roleVariable+"="+role)
+	return cmd
+}
+
+// Do does a role to its end and returns what it printed.
+func (n *Net) Do(ns, role string, args ...string) string {
+	n.t.Helper()
+	out, err := n.Try(ns, role, args...)
+	if err != nil {
+		n.t.Fatal(err)
+	}
+	return out
+}
+
+// Try is Do for roles that may fail.
+func (n *Net) Try(ns, role string, args ...string) (string, error) {
+	cmd := n.Role(ns, role, args...)
+	var stdout, stderr bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	if err := cmd.Run(); err != nil {
+		return stdout.String(), fmt.Errorf("%s %v: %w: %s", role, args, err, bytes.TrimSpace(stderr.Bytes()))
+	}
+	return stdout.String(), nil
+}
+
+// Serve makes the victim answer on its port, for both families, until the test
+// ends.
+func (n *Net) Serve() {
+	n.t.Helper()
+	n.Start(n.Victim, "serve").Expect("ready")
+}
+
+// Talker is a running role that is spoken with line by line.
+type Talker struct {
+	t     testing.TB
+	role  string
+	stdin io.WriteCloser
+	lines <-chan string
+	wait  func() error
+}
+
+// Start starts a role; it is ended with the test.
+func (n *Net) Start(ns, role string, args ...string) *Talker {
+	n.t.Helper()
+	cmd := n.Role(ns, role, args...)
+	cmd.Stderr = os.Stderr
+	stdin, err := cmd.StdinPipe()
+	if err != nil {
+		n.t.Fatal(err)
+	}
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		n.t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		n.t.Fatal(err)
+	}
+	lines := make(chan string, 100)
+	go func() {
+		defer close(lines)
+		for s := bufio.NewScanner(stdout); s.Scan(); {
+			lines <- s.Text()
+		}
+	}()
+	talker := &Talker{t: n.t, role: role, stdin: stdin, lines: lines, wait: cmd.Wait}
+	n.t.Cleanup(func() { talker.End() })
+	return talker
+}
+
+// Say writes a line to the role.
+func (k *Talker) Say(line string) {
+	k.t.Helper()
+	if _, err := io.WriteString(k.stdin, line+"\n"); err != nil {
+		k.t.Fatalf("%s: %v", k.role, err)
+	}
+}
+
+// Expect waits for the role's next line, which must be this one.
+func (k *Talker) Expect(line string) {
+	k.t.Helper()
+	select {
+	case got, ok := <-k.lines:
+		if got != line {
+			k.t.Fatalf("%s said %q (ended: %t), want %q", k.role, got, !ok, line)
+		}
+	case <-time.After(Patience):
+		k.t.Fatalf("%s did not say %q", k.role, line)
+	}
+}
+
+// End closes the role's standard input, upon which it ends, and returns the
+// lines that were not expected.
+func (k *Talker) End() []string {
+	_ = k.stdin.Close()
+	var rest []string
+	for line := range k.lines {
+		rest = append(rest, line)
+	}
+	_ = k.wait()
+	return rest
+}
+
+// Open waits until the attacker gets through to the victim's port from each of
+// these addresses of its own.
+func (n *Net) Open(from ...string) { n.t.Helper(); n.demand("open", Patience, from) }
+
+// Blocked demands that the attacker gets through from none of them.
+func (n *Net) Blocked(from ...string) { n.t.Helper(); n.demand("blocked", glance, from) }
+
+func (n *Net) demand(verdict string, wait time.Duration, from []string) {
+	n.t.Helper()
+	want := strings.Repeat(verdict+"\n", len(from))
+	out := n.Do(n.Attacker, "dial", append([]string{strconv.Itoa(int(wait.Milliseconds()))}, from...)...)
+	if out != want {
+		n.t.Fatalf("from %v: %q, want %q", from, out, want)
+	}
+}

@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package netnstest
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"os"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+)
+
+// port is the victim's; its namespace is its own, so no other has it.
+const port = 8080
+
+func builtInRoles() map[string]Role {
+	return map[string]Role{"serve": serve, "dial": dial, "hold": hold}
+}
+
+// serve echoes what connections send, until its input ends.
+func serve(_ []string, stdin *bufio.Reader, stdout io.Writer) error {
+	l, err := net.Listen("tcp", fmt.Sprintf("[::]:%d", port))
+	if err != nil {
+		return err
+	}
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go func() { _, _ = io.Copy(c, c) }()
+		}
+	}()
+	fmt.Fprintln(stdout, "ready")
+	_, err = io.Copy(io.Discard, stdin)
+	return err
+}
+
+// connect dials the victim from an address. A connection counts only when it
+// has brought a byte there and back.
+func connect(from string, deadline time.Time) (net.Conn, error) {
+	src, err := netip.ParseAddr(from)
+	if err != nil {
+		return nil, err
+	}
+	to := V4("1")
+	if src.Is6() {
+		to = V6("1")
+	}
+	d := net.Dialer{Deadline: deadline, LocalAddr: net.TCPAddrFromAddrPort(netip.AddrPortFrom(src, 0))}
+	c, err := d.Dial("tcp", net.JoinHostPort(to, strconv.Itoa(port)))
+	if err != nil {
+		return nil, err
+	}
+	if err := echo(c, 0, deadline); err != nil {
+		return nil, errors.Join(err, c.Close())
+	}
+	return c, nil
+}
+
+// echo sends a byte and reads until it comes back.
+func echo(c net.Conn, b byte, deadline time.Time) error {
+	if _, err := c.Write([]byte{b}); err != nil {
+		return err
+	}
+	if err := c.SetReadDeadline(deadline); err != nil {
+		return err
+	}
+	for got := []byte{b + 1}; got[0] != b; {
+		if _, err := c.Read(got); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// dial tries to connect for so many milliseconds, from all the addresses at the
+// same time, and prints a verdict for each: dial MILLISECONDS FROM…
+func dial(args []string, _ *bufio.Reader, stdout io.Writer) error {
+	deadline, err := until(args[0])
+	if err != nil {
+		return err
+	}
+	verdicts := make([]string, len(args)-1)
+	var wg sync.WaitGroup
+	for i, from := range args[1:] {
+		wg.Go(func() { verdicts[i] = verdict(from, deadline) })
+	}
+	wg.Wait()
+	_, err = fmt.Fprintln(stdout, strings.Join(verdicts, "\n"))
+	return err
+}
+
+// verdict makes a new connection each second: a SYN that was dropped is repeated
+// later and later, so one alone would notice the end of a block late.
+func verdict(from string, deadline time.Time) string {
+	for try := time.Now(); try.Before(deadline); {
+		try = time.Now().Add(time.Second)
+		if try.After(deadline) {
+			try = deadline
+		}
+		c, err := connect(from, try)
+		if err == nil {
+			c.Close()
+			return "open"
+		}
+		if !errors.Is(err, os.ErrDeadlineExceeded) {
+			time.Sleep(10 * time.Millisecond) // refused or no route: not at full speed
+		}
+	}
+	return "blocked"
+}
+
+// hold keeps one connection and sends a byte through it for each line on its
+// input, which is the milliseconds to wait for the echo.
+func hold(args []string, stdin *bufio.Reader, stdout io.Writer) error {
+	c, err := connect(args[0], time.Now().Add(Patience))
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	fmt.Fprintln(stdout, "connected")
+	for b := byte(1); ; b++ {
+		line, err := stdin.ReadString('\n')
+		if err != nil {
+			return nil // no more
+		}
+		deadline, err := until(line[:len(line)-1])
+		if err != nil {
+			return err
+		}
+		answer := "echo"
+		if err := echo(c, b, deadline); err != nil {
+			answer = "silence"
+		}
+		fmt.Fprintln(stdout, answer)
+	}
+}
+
+func until(milliseconds string) (time.Time, error) {
+	n, err := strconv.Atoi(milliseconds)
+	return time.Now().Add(time.Duration(n) * time.Millisecond), err
+}
