@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build !linux
+
+package bpf
+
+import "errors"
+
+// Programs is Linux's.
+func Programs() ([]Program, error) { return nil, errors.ErrUnsupported }
+
+// Links is Linux's.
+func Links() ([]Link, error) { return nil, errors.ErrUnsupported }

@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package plant
+
+import (
+	"io"
+	"os"
+	"runtime"
+	"strconv"
+	"testing"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+
+	"hids/internal/testenv"
+)
+
+// BPF loads a socket filter of two instructions under the given name.
+func BPF(t testing.TB, name string) {
+	t.Helper()
+	prog := [16]byte{0xb7, 8: 0x95} // r0 = 0; exit
+	licence := [4]byte{'G', 'P', 'L'}
+	var pin runtime.Pinner
+	pin.Pin(&prog)
+	pin.Pin(&licence)
+	defer pin.Unpin()
+	var attr struct {
+		kind, count    uint32
+		insns, licence uint64
+		_              [24]byte
+		name           [16]byte
+	}
+	attr.kind, attr.count = 1, 2 // BPF_PROG_TYPE_SOCKET_FILTER
+	attr.insns = uint64(uintptr(unsafe.Pointer(&prog)))
+	attr.licence = uint64(uintptr(unsafe.Pointer(&licence)))
+	copy(attr.name[:15], name)
+	fd, _, errno := unix.Syscall(unix.SYS_BPF, unix.BPF_PROG_LOAD, uintptr(unsafe.Pointer(&attr)), unsafe.Sizeof(attr))
+	if errno != 0 {
+		testenv.Skip(t, "load a bpf program: "+errno.Error())
+	}
+	t.Cleanup(func() { unix.Close(int(fd)) })
+}
+
+// PacketSocket opens a packet socket with a classic BPF filter of one
+// instruction, which drops everything. It is bound to no protocol, so it gets
+// nothing either way.
+func PacketSocket(t testing.TB) {
+	t.Helper()
+	fd, err := unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		testenv.Skip(t, "open a packet socket: "+err.Error())
+	}
+	t.Cleanup(func() { unix.Close(fd) })
+	drop := unix.SockFilter{Code: unix.BPF_RET | unix.BPF_K}
+	prog := unix.SockFprog{Len: 1, Filter: &drop}
+	if err := unix.SetsockoptSockFprog(fd, unix.SOL_SOCKET, unix.SO_ATTACH_FILTER, &prog); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Immutable sets the immutable flag of a file, chattr(1) +i.
+func Immutable(t testing.TB, path string) {
+	t.Helper()
+	f, err := os.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	const immutable = 0x10 // FS_IMMUTABLE_FL of linux/fs.h
+	if err := setFlags(f, immutable); err != nil {
+		testenv.Skip(t, "set the immutable flag: "+err.Error())
+	}
+	t.Cleanup(func() {
+		f, err := os.Open(path)
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		defer f.Close()
+		if err := setFlags(f, 0); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+func setFlags(f *os.File, flags int) error {
+	return unix.IoctlSetPointerInt(int(f.Fd()), unix.FS_IOC_SETFLAGS, flags)
+}
+
+// Memfd copies a program into memory and returns a path to start it from. The
+// descriptor stays open until the test ends.
+func Memfd(t testing.TB, name, program string) string {
+	t.Helper()
+	fd, err := unix.MemfdCreate(name, unix.MFD_CLOEXEC)
+	if err != nil {
+		testenv.Skip(t, "memfd_create: "+err.Error())
+	}
+	f := os.NewFile(uintptr(fd), name)
+	t.Cleanup(func() { f.Close() })
+	in, err := os.Open(program)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer in.Close()
+	if _, err := io.Copy(f, in); err != nil {
+		t.Fatal(err)
+	}
+	return "/proc/" + strconv.Itoa(os.Getpid()) + "/fd/" + strconv.Itoa(fd)
+}
