@@ -4,7 +4,10 @@ package commands
 
 import (
 	"path/filepath"
+	"slices"
 	"strings"
+
+	"hids/modules/execd/response"
 )
 
 // entry returns how to run under a name other than hids, or nil for the plain
@@ -14,6 +17,9 @@ func (p *program) entry(argv0 string) func(args []string) int {
 	name := strings.TrimSuffix(filepath.Base(argv0), ".exe")
 	if module, ok := strings.CutPrefix(name, "hids-"); ok {
 		return p.moduleEntry(module)
+	}
+	if slices.Contains(response.Names(), name) {
+		return p.scriptEntry(name)
 	}
 	return nil
 }

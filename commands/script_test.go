@@ -10,13 +10,18 @@ import (
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"hids/modules/execd/response"
 )
 
 // TestMain makes the test binary run as hids when a script calls it so.
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){
-		"hids": func() { os.Exit(Main(os.Args)) },
-	})
+	hids := func() { os.Exit(Main(os.Args)) }
+	names := map[string]func(){"hids": hids}
+	for _, name := range response.Names() {
+		names[name] = hids
+	}
+	testscript.Main(m, names)
 }
 
 // TestScripts runs the whole program: a script for each command and exit code.

@@ -158,7 +158,7 @@ type ActiveResponse struct {
 	KeepOnStop        bool            // pending unblocks wait for the next start instead of running at TERM
 	Concurrency       int             // programs at once
 	Deadline          time.Duration   // a program that runs longer is killed
-	IPv6Prefix        int             // 128, or 64 to block the whole network
+	IPv6Prefix        int             // 128, or 64, 56 or 48 to block the whole network
 	Notify            Notify
 }
 

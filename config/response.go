@@ -83,8 +83,19 @@ func (l *loader) responseOwn() map[string]handler {
 		"keep_on_stop":  l.flag(&a.KeepOnStop),
 		"concurrency":   l.count(&a.Concurrency, 1, 1024),
 		"deadline":      l.duration(&a.Deadline, time.Second),
-		"ipv6_prefix":   l.count(&a.IPv6Prefix, 32, 128),
+		"ipv6_prefix":   l.ipv6Prefix,
 		"notify":        l.notify,
+	}
+}
+
+// ipv6Prefix takes the lengths that networks are given out in; the packet filter
+// keeps a set for each.
+func (l *loader) ipv6Prefix(n *xmlconf.Node) {
+	switch value(n) {
+	case "48", "56", "64", "128":
+		l.count(&l.cfg.ActiveResponse.IPv6Prefix, 48, 128)(n)
+	default:
+		l.bad(n.PosAt(0), "write 128, 64, 56 or 48", "ipv6_prefix is %.60q", value(n))
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
@@ -26,9 +27,13 @@ const Margin = time.Minute
 
 // Block is a network whose packets are dropped.
 type Block struct {
-	Net   netip.Prefix // a single address, or a /64 of IPv6
+	Net   netip.Prefix // a single address, or a network of IPv6
 	Until time.Time    // when the block's time is over; zero: no end
 }
+
+// NetworkBits lists the lengths of the IPv6 networks that can be blocked as a
+// whole: those in which they are given to customers.
+func NetworkBits() []int { return []int{64, 56, 48} }
 
 // Backend is one packet filter. Its methods are called by one process at a
 // time, but the admin may change the rules at any moment.
@@ -88,8 +93,8 @@ func Open(ctx context.Context, o Options) (*Firewall, error) {
 func (f *Firewall) Name() string { return f.backend.Name() }
 
 // Block drops what comes from addr until the given time; zero: until Unblock.
-// bits is 0 for the address alone, or 64 to drop the whole network of an IPv6
-// address. Blocking again moves the end, later or earlier.
+// bits is 0 for the address alone, or one of NetworkBits to drop the whole
+// network of an IPv6 address. Blocking again moves the end, later or earlier.
 func (f *Firewall) Block(ctx context.Context, addr netip.Addr, bits int, until time.Time) error {
 	return f.locked(ctx, func() error {
 		blocks := wanted(addr, bits, until)
@@ -115,7 +120,7 @@ func (f *Firewall) Block(ctx context.Context, addr netip.Addr, bits int, until t
 // are left say whether it is still needed.
 func wanted(addr netip.Addr, bits int, until time.Time) []Block {
 	blocks := []Block{{Net: netip.PrefixFrom(addr, addr.BitLen()), Until: until}}
-	if addr.Is6() && bits > 0 && bits < addr.BitLen() {
+	if addr.Is6() && slices.Contains(NetworkBits(), bits) {
 		blocks = append(blocks, Block{Net: netip.PrefixFrom(addr, bits).Masked(), Until: until})
 	}
 	return blocks

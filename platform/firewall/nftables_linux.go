@@ -61,11 +61,15 @@ type set struct {
 }
 
 func sets() []set {
-	return []set{
+	all := []set{
 		{name: "block4", bits: 32, family: unix.NFPROTO_IPV4, offset: 12},
 		{name: "block6", v6: true, bits: 128, family: unix.NFPROTO_IPV6, offset: 8},
-		{name: "block6net", v6: true, bits: 64, family: unix.NFPROTO_IPV6, offset: 8},
 	}
+	for _, bits := range NetworkBits() {
+		all = append(all, set{name: fmt.Sprintf("block6net%d", bits), v6: true, bits: bits,
+			family: unix.NFPROTO_IPV6, offset: 8})
+	}
+	return all
 }
 
 func (s set) size() int {

@@ -65,7 +65,7 @@ func (k *Keeper) Reconcile(ctx context.Context, blocks []Block) (changed bool, e
 			faults = append(faults, routes.Blackhole(ctx, k.env.Run, addr))
 		default:
 			wants[kind.tool] = append(wants[kind.tool],
-				firewall.Want{Addr: addr, Bits: bits(k.env.Config), Until: b.Until})
+				firewall.Want{Addr: addr, Bits: k.env.Config.IPv6Prefix, Until: b.Until})
 		}
 	}
 	for tool, want := range wants {

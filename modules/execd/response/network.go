@@ -11,7 +11,6 @@ import (
 	"os"
 	"path/filepath"
 
-	"hids/config"
 	"hids/platform/firewall"
 	"hids/platform/routes"
 	"hids/platform/tcpwrap"
@@ -27,14 +26,6 @@ func (e Env) firewall(ctx context.Context, tool string) (*firewall.Firewall, err
 	return firewall.Open(ctx, firewall.Options{Run: e.Run, Lock: e.lockFile("firewall"), Backend: tool})
 }
 
-// bits is how much of an IPv6 address is blocked, as firewall.Block takes it.
-func bits(c config.ActiveResponse) int {
-	if c.IPv6Prefix == 64 {
-		return 64
-	}
-	return 0
-}
-
 // firewallDrop blocks an address in the packet filter.
 func firewallDrop(ctx context.Context, c call) error {
 	addr, err := ParseAddr(c.arg(2))
@@ -48,7 +39,7 @@ func firewallDrop(ctx context.Context, c call) error {
 	if c.deletes() {
 		return fw.Unblock(ctx, addr)
 	}
-	return fw.Block(ctx, addr, bits(c.Config), c.Until)
+	return fw.Block(ctx, addr, c.Config.IPv6Prefix, c.Until)
 }
 
 // routeNull makes the host unable to answer an address.

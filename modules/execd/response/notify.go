@@ -44,7 +44,7 @@ func notify(ctx context.Context, c call) error {
 	}
 	target := c.Config.Notify
 	if target.URL == "" && len(target.Command) == 0 {
-		return errors.New("notify: nobody to tell; write a url or a command into <notify> in etc/hids.conf")
+		return errors.New("nobody to tell; write a url or a command into <notify> in etc/hids.conf")
 	}
 	host, err := os.Hostname()
 	if err != nil {
@@ -52,7 +52,7 @@ func notify(ctx context.Context, c call) error {
 	}
 	body, err := json.Marshal(newNotice(c.Request, host, time.Now()))
 	if err != nil {
-		return fmt.Errorf("notify: %w", err)
+		return fmt.Errorf("tell the notice: %w", err)
 	}
 	if target.URL != "" {
 		err = post(ctx, target.URL, body)
@@ -95,7 +95,7 @@ func post(ctx context.Context, target string, body []byte) error {
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, target, bytes.NewReader(body))
 	if err != nil {
-		return errors.New("notify: the url in etc/hids.conf is not valid")
+		return errors.New("the url in etc/hids.conf is not valid")
 	}
 	req.Header.Set("Content-Type", "application/json")
 	client := http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
@@ -104,12 +104,12 @@ func post(ctx context.Context, target string, body []byte) error {
 		if u, ok := errors.AsType[*url.Error](err); ok {
 			err = u.Err
 		}
-		return fmt.Errorf("notify %s: %w", req.URL.Host, err)
+		return fmt.Errorf("tell %s: %w", req.URL.Host, err)
 	}
 	defer resp.Body.Close()
 	_, _ = io.CopyN(io.Discard, resp.Body, 64<<10)
 	if resp.StatusCode/100 != 2 {
-		return fmt.Errorf("notify %s: it answered %s", req.URL.Host, resp.Status)
+		return fmt.Errorf("tell %s: it answered %s", req.URL.Host, resp.Status)
 	}
 	return nil
 }
@@ -121,7 +121,7 @@ func tell(ctx context.Context, argv []string, body []byte) error {
 		err = result.Err(argv[:1])
 	}
 	if err != nil {
-		return fmt.Errorf("notify: %w", err)
+		return fmt.Errorf("tell the notice: %w", err)
 	}
 	return nil
 }
