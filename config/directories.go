@@ -176,12 +176,11 @@ func (l *loader) addDirectory(d Directory, p piece) {
 		l.bad(p.pos, "close every [ with a ]", "glob %.60q is malformed", name)
 		return
 	}
-	dirs := &l.cfg.Syscheck.Directories
-	if i := slices.IndexFunc(*dirs, func(old Directory) bool { return old.Path == name }); i >= 0 {
-		l.warn(p.pos, "", "%.60q is listed at %s already; the options there count", name, (*dirs)[i].Pos)
+	if before, twice := l.repeated("directories", name, p.pos); twice {
+		l.warn(p.pos, "", "%.60q is listed at %s already; the options there count", name, before)
 		return
 	}
-	*dirs = append(*dirs, d)
+	l.cfg.Syscheck.Directories = append(l.cfg.Syscheck.Directories, d)
 }
 
 // watchPath makes an entry absolute and clean. OSSEC's daemon works in /, so a

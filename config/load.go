@@ -75,7 +75,7 @@ func Load(ctx context.Context, o LoadOptions) (*Config, Faults) {
 	if o.Getenv == nil {
 		o.Getenv = os.Getenv
 	}
-	l := &loader{opts: o, cfg: Default()}
+	l := &loader{opts: o, cfg: Default(), seen: map[string]Pos{}}
 	for _, step := range []func(){l.local, l.remote, l.internal, l.check} {
 		if ctx.Err() != nil {
 			l.faults.Fatalf(Pos{File: o.OssecConf}, "", "load the configuration: %v", ctx.Err())
@@ -97,6 +97,17 @@ type loader struct {
 	src     source
 	section string // "syscheck", for Origins
 	first   firstOnly
+	seen    map[string]Pos // entries of lists that must not come twice, by element and text
+}
+
+// repeated tells whether an entry of a list was there before, and where.
+func (l *loader) repeated(element, text string, pos Pos) (Pos, bool) {
+	key := element + "\x00" + text
+	before, twice := l.seen[key]
+	if !twice {
+		l.seen[key] = pos
+	}
+	return before, twice
 }
 
 // source is the kind of file that is being read.

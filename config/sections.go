@@ -80,6 +80,9 @@ func (l *loader) each(section *xmlconf.Node, known, own map[string]handler) {
 		l.bad(section.Pos, "take it out, or fill it", "<%s> is empty", section.Name)
 	}
 	for _, n := range section.Children {
+		if section.Name == "syscheck" && slices.Contains(meaningless, n.Name) {
+			continue
+		}
 		if take, ok := known[n.Name]; ok {
 			l.leaf(n, take)
 			continue
@@ -118,9 +121,6 @@ func names(tables ...map[string]handler) []string {
 	slices.Sort(all)
 	return all
 }
-
-// ignored is a handler for elements that say nothing to hids.
-func ignored(*xmlconf.Node) {}
 
 // origin notes where the setting of n comes from.
 func (l *loader) origin(n *xmlconf.Node) {

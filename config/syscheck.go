@@ -18,7 +18,7 @@ const defaultSyscheckFrequency = 600 * time.Second
 // Wazuh added with the same meaning.
 func (l *loader) syscheckElements() map[string]handler {
 	s := &l.cfg.Syscheck
-	table := map[string]handler{
+	return map[string]handler{
 		"directories":      l.directories,
 		"ignore":           l.pathRules(&s.Ignore),
 		"nodiff":           l.pathRules(&s.NoDiff),
@@ -37,14 +37,13 @@ func (l *loader) syscheckElements() map[string]handler {
 		"max_files_per_second": l.count(&s.MaxFilesPS, 0, 1_000_000),
 		"diff":                 l.diff,
 	}
-	// The manager's own, and Wazuh's that have no counterpart here.
-	for _, name := range strings.Fields(`auto_ignore alert_new_files skip_dev skip_proc skip_sys process_priority
-		synchronization file_limit registry_limit whodata audit_key windows_audit_interval notify_first_scan
-		allow_remote_prefilter_cmd disk_quota registry_nodiff restart_audit`) {
-		table[name] = ignored
-	}
-	return table
 }
+
+// meaningless elements of <syscheck> are the manager's own, and those of Wazuh
+// that have no counterpart here.
+var meaningless = strings.Fields(`auto_ignore alert_new_files skip_dev skip_proc skip_sys process_priority
+	synchronization file_limit registry_limit whodata audit_key windows_audit_interval notify_first_scan
+	allow_remote_prefilter_cmd registry_nodiff restart_audit`)
 
 // syscheckOwn are the elements that only hids has.
 func (l *loader) syscheckOwn() map[string]handler {
@@ -136,19 +135,19 @@ func (l *loader) pathRules(target *[]PathRule) handler {
 	return func(n *xmlconf.Node) {
 		rule := PathRule{Pos: n.Pos}
 		text := l.windows(value(n))
-		sregex := false
+		kind := "" // or "sregex"
 		for _, a := range n.Attrs {
 			if a.Name != "type" || a.Value != "sregex" {
 				l.bad(a.Pos, `the only attribute is type="sregex"`, "attribute %s=%.60q of <%s>", a.Name, a.Value, n.Name)
 				return
 			}
-			sregex = true
+			kind = a.Value
 		}
 		if text == "" {
 			l.bad(n.Pos, "take it out, or fill it", "an empty <%s> covers every file", n.Name)
 			return
 		}
-		if sregex {
+		if kind != "" {
 			m, ok := l.pattern(n.Name, text, n.PosAt(0))
 			if !ok {
 				return
@@ -161,19 +160,10 @@ func (l *loader) pathRules(target *[]PathRule) handler {
 		} else {
 			rule.Prefix = text
 		}
-		appendRule(target, rule)
-	}
-}
-
-// appendRule leaves out what is there already.
-func appendRule(rules *[]PathRule, rule PathRule) {
-	for _, r := range *rules {
-		if r.Prefix == rule.Prefix && (r.Pattern == nil) == (rule.Pattern == nil) &&
-			(r.Pattern == nil || r.Pattern.String() == rule.Pattern.String()) {
-			return
+		if _, twice := l.repeated(l.section+" "+n.Name+kind, text, n.Pos); !twice {
+			*target = append(*target, rule)
 		}
 	}
-	*rules = append(*rules, rule)
 }
 
 func (l *loader) registry(n *xmlconf.Node) {

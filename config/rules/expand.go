@@ -4,6 +4,7 @@ package rules
 
 import (
 	"fmt"
+	"path"
 	"strings"
 
 	"hids/config"
@@ -13,9 +14,10 @@ import (
 func IsGlob(p string) bool { return strings.ContainsAny(p, "*?[") }
 
 // Expand returns s with every glob replaced by what glob finds for it, in
-// place, and s itself unchanged. A glob without a match is left out and told as
-// a fault that is not fatal: the folders may come later, and the next Expand
-// finds them. glob is filepath.Glob, or one that looks below another root.
+// place, and s itself unchanged. A glob without a match is left out: what it
+// names may come later, and the next Expand finds it. It is told as a fault, not
+// a fatal one, only when not even the folder before the glob is there. glob is
+// filepath.Glob, or one that looks below another root.
 func Expand(s *config.Syscheck, glob func(pattern string) ([]string, error)) (*config.Syscheck, config.Faults) {
 	out := *s
 	out.Directories = make([]config.Directory, 0, len(s.Directories))
@@ -28,8 +30,8 @@ func Expand(s *config.Syscheck, glob func(pattern string) ([]string, error)) (*c
 		found, err := glob(d.Path)
 		if err != nil {
 			faults.Warnf(d.Pos, "close every [ with a ]", "glob %q: %v", d.Path, err)
-		} else if len(found) == 0 {
-			faults.Warnf(d.Pos, "nothing is watched for it until something matches", "glob %q matches nothing", d.Path)
+		} else if len(found) == 0 && !exists(fixed(d.Path), glob) {
+			faults.Warnf(d.Pos, "nothing is watched for it until that folder is there", "glob %q: no folder %q", d.Path, fixed(d.Path))
 		}
 		for _, p := range found {
 			d.Path = p
@@ -37,6 +39,16 @@ func Expand(s *config.Syscheck, glob func(pattern string) ([]string, error)) (*c
 		}
 	}
 	return &out, faults
+}
+
+// fixed returns the folder in front of the first glob character.
+func fixed(pattern string) string {
+	return path.Dir(pattern[:strings.IndexAny(pattern, "*?[")] + "x")
+}
+
+func exists(p string, glob func(string) ([]string, error)) bool {
+	found, err := glob(p)
+	return err == nil && len(found) > 0
 }
 
 // describe names where an entry was written.

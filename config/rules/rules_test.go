@@ -120,11 +120,13 @@ func TestIgnoredIsOSSECs(t *testing.T) {
 }
 
 func TestExpand(t *testing.T) {
-	s := syscheck(dir("/a", -1, ""), dir("/home/*/.ssh", 2, ""), dir("/none/*", -1, ""), dir("/bad/[", -1, ""))
+	s := syscheck(dir("/a", -1, ""), dir("/home/*/.ssh", 2, ""), dir("/none/*", -1, ""), dir("/home/*/x", -1, ""), dir("/bad/[", -1, ""))
 	glob := func(p string) ([]string, error) {
 		switch p {
 		case "/home/*/.ssh":
 			return []string{"/home/x/.ssh", "/home/y/.ssh"}, nil
+		case "/home":
+			return []string{"/home"}, nil
 		case "/bad/[":
 			return nil, filepath.ErrBadPattern
 		default:
@@ -139,7 +141,7 @@ func TestExpand(t *testing.T) {
 	if want := []string{"/a -1", "/home/x/.ssh 2", "/home/y/.ssh 2"}; !slices.Equal(got, want) {
 		t.Errorf("got %q, want %q", got, want)
 	}
-	if len(faults) != 2 || faults.Err() != nil || len(s.Directories) != 4 {
+	if len(faults) != 2 || faults.Err() != nil || len(s.Directories) != 5 || faults[0].Message != `glob "/none/*": no folder "/none"` {
 		t.Errorf("faults %v, original %d", faults, len(s.Directories))
 	}
 }
