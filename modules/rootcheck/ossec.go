@@ -34,7 +34,7 @@ func (o *ossec) checks() []check.Check {
 			Title: "files that known rootkits leave behind"},
 		{Name: "trojans", Switch: "trojans", Group: check.Signatures, Run: o.trojans, Needs: readAll(),
 			Title: "system programs and libraries that were exchanged"},
-		{Name: "audit", Switch: "unixaudit", Group: check.Policies, Run: o.audit, Needs: readAll(),
+		{Name: "policy", Switch: "unixaudit", Group: check.Policies, Run: o.policies, Needs: readAll(),
 			Title: "policies of <system_audit>"},
 		{Name: "dev", Switch: "dev", Group: check.Files, Run: o.dev, Needs: readAll(),
 			Title: "ordinary files in /dev"},

@@ -5,7 +5,6 @@ package rootcheck
 import (
 	"bufio"
 	"encoding/json"
-	"log/slog"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -20,44 +19,6 @@ import (
 	"hids/modules/rootcheck/check"
 	"hids/platform/paths"
 )
-
-// plant is a tree of files: a path that ends in / is a folder, a mode may
-// stand before the content.
-type plant map[string]string
-
-func (p plant) in(t *testing.T, root string) {
-	t.Helper()
-	for _, name := range slices.Sorted(mapKeys(p)) {
-		full := filepath.Join(root, name)
-		must(t, os.MkdirAll(filepath.Dir(full), 0o755))
-		if strings.HasSuffix(name, "/") {
-			must(t, os.MkdirAll(full, 0o755))
-			continue
-		}
-		if target, ok := strings.CutPrefix(p[name], "-> "); ok {
-			must(t, os.Symlink(target, full))
-			continue
-		}
-		must(t, os.WriteFile(full, []byte(p[name]), 0o644))
-	}
-}
-
-func mapKeys(p plant) func(func(string) bool) {
-	return func(yield func(string) bool) {
-		for k := range p {
-			if !yield(k) {
-				return
-			}
-		}
-	}
-}
-
-func must(t *testing.T, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-}
 
 // infected is the tree that the recordings were made over.
 func infected() plant {
@@ -115,16 +76,12 @@ func recordedConfig(t *testing.T, base string) *config.Rootcheck {
 // scan runs checks over this machine and returns what goes over the wire.
 func scan(t *testing.T, cfg *config.Rootcheck, names ...string) (texts []string, findings []check.Finding) {
 	t.Helper()
-	sc := Scanner{Config: cfg, Log: slog.New(slog.DiscardHandler), Checks: Checks(paths.Layout{Home: t.TempDir()})}
-	outcomes, err := sc.Run(t.Context(), names,
-		func(string) *check.Memory { return check.NewMemory(nil) },
-		func(f check.Finding) {
-			findings = append(findings, f)
-			if f.Wire != "" {
-				texts = append(texts, f.Wire)
-			}
-		})
-	must(t, err)
+	findings, outcomes := scanHost(t, paths.Host{}, cfg, names...)
+	for _, f := range findings {
+		if f.Wire != "" {
+			texts = append(texts, f.Wire)
+		}
+	}
 	for _, o := range outcomes {
 		if o.State == Failed || o.State == Partial {
 			t.Errorf("check %s: %s, %d faults, %s", o.Check, o.State, o.Faults, o.Reason)
@@ -189,7 +146,7 @@ func TestRecordedScans(t *testing.T) {
 			must(t, os.Chmod(base+"/usr/bin/worldw", 0o666))
 			must(t, os.Chmod(base+"/usr/bin/suidworld", 0o666|os.ModeSetuid))
 			cfg := recordedConfig(t, base)
-			checks := []string{"files", "trojans", "audit", "dev", "sys"}
+			checks := []string{"files", "trojans", "policy", "dev", "sys"}
 			for run := range 2 {
 				texts, _ := scan(t, cfg, checks...)
 				sameTexts(t, recording(t, name, run), texts, base)
@@ -213,7 +170,7 @@ func TestRecordedRealRoot(t *testing.T) {
 		want := slices.DeleteFunc(recording(t, name, 0), func(s string) bool {
 			return strings.Contains(s, "Test 6") || strings.Contains(s, "Test 7") // policies that are not here
 		})
-		texts, _ := scan(t, cfg, "audit")
+		texts, _ := scan(t, cfg, "policy")
 		sameTexts(t, want, texts, base)
 	}
 }

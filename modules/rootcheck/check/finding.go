@@ -26,8 +26,8 @@ const (
 // these. In Title, Why and Wire it must already have gone through
 // event.SafeText.
 type Finding struct {
-	Kind     Kind
-	Severity int // 0 to 15, OSSEC's levels; 0: that of the kind
+	Kind     Kind `json:"kind"`
+	Severity int  `json:"severity"` // 0 to 15, OSSEC's levels; 0: that of the kind
 
 	// Rule is a short constant name for this sort of finding within the
 	// check: "deleted-executable". Thing is what it is about: the path, the
@@ -35,28 +35,28 @@ type Finding struct {
 	// that changes from run to run (pids of daemons, times, counters) belongs
 	// there. State is what an admin accepts together with the thing: its hash,
 	// mode, owner. When State changes an accepted finding comes back.
-	Rule  string
-	Thing string
-	State string
+	Rule  string `json:"rule"`
+	Thing string `json:"-"`
+	State string `json:"-"`
 
-	Title    string            // what was found, one sentence with a full stop
-	Why      string            // why it matters, and what may explain it
-	Advice   string            // how to look closer: a command
-	Evidence map[string]string // facts, snake_case keys
+	Title    string            `json:"title"`              // what was found, one sentence with a full stop
+	Why      string            `json:"why"`                // why it matters, and what may explain it
+	Advice   string            `json:"advice,omitempty"`   // how to look closer: a command
+	Evidence map[string]string `json:"evidence,omitempty"` // facts, snake_case keys
 
 	// Wire is the text for OSSEC's queue, byte for byte, without the queue
 	// header; "" keeps the finding local. A manager alerts once for each
 	// distinct text, so it holds nothing volatile.
-	Wire string
+	Wire string `json:"wire,omitempty"`
 
-	Path string // the file it is about, as the host sees it
-	PID  int
-	Exe  string
+	Path string `json:"path,omitempty"` // the file it is about, as the host sees it
+	PID  int    `json:"pid,omitempty"`
+	Exe  string `json:"exe,omitempty"`
 
 	// Filled in by Scan.Report.
-	Check       string
-	ID          string // 12 hex digits
-	Fingerprint string // of State
+	Check       string `json:"check"`
+	ID          string `json:"id"`          // 12 hex digits
+	Fingerprint string `json:"fingerprint"` // of State
 }
 
 // identify fills in what is derived.

@@ -14,8 +14,8 @@ import (
 	"hids/platform/proc"
 )
 
-// audit asks the policies of <system_audit>, in order.
-func (o *ossec) audit(ctx context.Context, s *check.Scan) error {
+// policies asks the policies of <system_audit>, in order.
+func (o *ossec) policies(ctx context.Context, s *check.Scan) error {
 	if len(s.Config.SystemAudit) == 0 {
 		return check.NotApplicable("system audit file not configured")
 	}
@@ -24,7 +24,7 @@ func (o *ossec) audit(ctx context.Context, s *check.Scan) error {
 		target.Procs = func() ([]string, error) { return processNames(s.Host) }
 	}
 	for _, name := range s.Config.SystemAudit {
-		if err := o.auditFile(ctx, s, target, name); err != nil {
+		if err := o.policyFile(ctx, s, target, name); err != nil {
 			return err
 		}
 	}
@@ -47,7 +47,7 @@ func processNames(h paths.Host) ([]string, error) {
 	return names, nil
 }
 
-func (o *ossec) auditFile(ctx context.Context, s *check.Scan, target policy.Target, name string) error {
+func (o *ossec) policyFile(ctx context.Context, s *check.Scan, target policy.Target, name string) error {
 	data, err := o.readOwn(name)
 	if err != nil {
 		s.Fault("read policy", err)
