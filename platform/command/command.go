@@ -86,7 +86,7 @@ func runPath(ctx context.Context, path string, argv []string, stdin []byte) (Res
 	// A tool's own children may keep its output open after it is gone.
 	cmd.WaitDelay = time.Second
 	err := cmd.Run()
-	result := Result{Stdout: stdout.Bytes(), Stderr: stderr.Bytes()}
+	result := Result{Stdout: stdout.kept, Stderr: stderr.kept}
 	if ctx.Err() != nil {
 		return result, fmt.Errorf("run %s: %w", argv[0], ctx.Err())
 	}
@@ -120,11 +120,9 @@ func environment() []string {
 }
 
 // capped keeps the first maxOutput bytes and takes the rest without keeping it.
-type capped struct{ bytes.Buffer }
+type capped struct{ kept []byte }
 
 func (c *capped) Write(p []byte) (int, error) {
-	if room := maxOutput - c.Len(); room > 0 {
-		c.Buffer.Write(p[:min(room, len(p))])
-	}
+	c.kept = append(c.kept, p[:min(maxOutput-len(c.kept), len(p))]...)
 	return len(p), nil
 }

@@ -1,0 +1,211 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package firewall
+
+import (
+	"context"
+	"errors"
+	"net/netip"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"hids/platform/command"
+)
+
+// script answers argument vectors and notes them. An answer that starts with !
+// is a failure.
+type script struct {
+	answers map[string]string
+	ran     []string
+}
+
+func (s *script) run(_ context.Context, argv []string, _ []byte) (command.Result, error) {
+	line := strings.Join(argv, " ")
+	s.ran = append(s.ran, line)
+	if said, failed := strings.CutPrefix(s.answers[line], "!"); failed {
+		return command.Result{Code: 1, Stderr: []byte(said)}, nil
+	}
+	return command.Result{Stdout: []byte(s.answers[line])}, nil
+}
+
+var (
+	net4 = netip.MustParsePrefix("192.0.2.7/32")
+	net6 = netip.MustParsePrefix("2001:db8::/64")
+)
+
+// What each packet filter is told to block net4 and net6, and to unblock net4.
+func TestToolArguments(t *testing.T) {
+	tests := []struct {
+		backend     func(command.Func) Backend
+		answers     map[string]string
+		add, delete []string
+	}{
+		{
+			backend: func(run command.Func) Backend { return firewalld{run: run} },
+			answers: map[string]string{
+				"firewall-cmd --query-rich-rule=rule family='ipv6' source address='2001:db8::/64' drop": "!no",
+			},
+			add: []string{
+				"firewall-cmd --query-rich-rule=rule family='ipv4' source address='192.0.2.7' drop",
+				"firewall-cmd --remove-rich-rule=rule family='ipv4' source address='192.0.2.7' drop",
+				"firewall-cmd --add-rich-rule=rule family='ipv4' source address='192.0.2.7' drop",
+				"firewall-cmd --query-rich-rule=rule family='ipv6' source address='2001:db8::/64' drop",
+				"firewall-cmd --add-rich-rule=rule family='ipv6' source address='2001:db8::/64' drop",
+			},
+			delete: []string{
+				"firewall-cmd --query-rich-rule=rule family='ipv4' source address='192.0.2.7' drop",
+				"firewall-cmd --remove-rich-rule=rule family='ipv4' source address='192.0.2.7' drop",
+			},
+		},
+		{
+			backend: pf,
+			answers: map[string]string{"pfctl -t ossec_fwtable -T show": "   192.0.2.7\n"},
+			add: []string{
+				"pfctl -t ossec_fwtable -T show",
+				"pfctl -k 192.0.2.7", // listed already: only its states are left
+				"pfctl -t ossec_fwtable -T add 2001:db8::/64", "pfctl -k 2001:db8::/64",
+			},
+			delete: []string{"pfctl -t ossec_fwtable -T delete 192.0.2.7"},
+		},
+		{
+			backend: ipfw,
+			answers: map[string]string{"ipfw -q table 00001 delete 192.0.2.7": "!No such process"},
+			add: []string{
+				"ipfw list",
+				"ipfw -q table 00001 create type addr missing",
+				"ipfw -q add 00001 deny ip from table(1) to any",
+				"ipfw -q add 00001 deny ip from any to table(1)",
+				"ipfw -q table 00001 list",
+				"ipfw -q table 00001 add 192.0.2.7", "ipfw -q table 00001 add 2001:db8::/64",
+			},
+			delete: []string{"ipfw -q table 00001 delete 192.0.2.7"},
+		},
+		{
+			backend: macIPFW,
+			answers: map[string]string{"ipfw -S list": "00100 set 2 deny ip from 192.0.2.7 to any\n" +
+				"00200 set 2 deny ip from any to 192.0.2.7\n00300 set 2 deny ip from 192.0.2.70 to any\n"},
+			add: []string{
+				"ipfw -S list",
+				"ipfw -q add set 2 deny ip from 2001:db8::/64 to any", "ipfw -q add set 2 deny ip from any to 2001:db8::/64",
+				"ipfw -q set enable 2",
+			},
+			delete: []string{"ipfw -S list", "ipfw -q delete 00100", "ipfw -q delete 00200"},
+		},
+		{
+			backend: npf,
+			add: []string{
+				"npfctl table ossec_blacklist list",
+				"npfctl table ossec_blacklist add 192.0.2.7", "npfctl table ossec_blacklist add 2001:db8::/64",
+			},
+			delete: []string{"npfctl table ossec_blacklist rem 192.0.2.7"},
+		},
+		{
+			backend: netsh,
+			answers: map[string]string{"netsh advfirewall firewall show rule name=all dir=in": "" +
+				"Regelname:                            OSSEC-192.0.2.7\r\n"},
+			add: []string{
+				"netsh advfirewall firewall show rule name=all dir=in",
+				"netsh advfirewall firewall add rule name=OSSEC-2001:db8::/64 dir=in interface=any action=block remoteip=2001:db8::/64",
+			},
+			delete: []string{"netsh advfirewall firewall delete rule name=OSSEC-192.0.2.7"},
+		},
+	}
+	for _, tt := range tests {
+		s := &script{answers: tt.answers}
+		b := tt.backend(s.run)
+		t.Run(b.Name(), func(t *testing.T) {
+			if err := b.Add(t.Context(), []Block{{Net: net4}, {Net: net6}}); err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(tt.add, s.ran); diff != "" {
+				t.Errorf("add (-want +got):\n%s", diff)
+			}
+			s.ran = nil
+			if err := b.Delete(t.Context(), []netip.Prefix{net4}); err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(tt.delete, s.ran); diff != "" {
+				t.Errorf("delete (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestFirewalldTimeout(t *testing.T) {
+	s := &script{}
+	block := Block{Net: net4, Until: time.Now().Add(-time.Hour)}
+	if err := (firewalld{run: s.run}).Add(t.Context(), []Block{block}); err != nil {
+		t.Fatal(err)
+	}
+	if got := s.ran[len(s.ran)-1]; !strings.HasSuffix(got, " --timeout=1") {
+		t.Errorf("ran %q, want the shortest timeout", got)
+	}
+}
+
+func TestParseLists(t *testing.T) {
+	tests := []struct {
+		name string
+		read func([]byte) []Block
+		out  string
+	}{
+		{"iptables", parseRules, "-N hids\n-A hids -s 192.0.2.7/32 -j DROP\n-A hids -s 2001:db8::/64 -j DROP\n" +
+			"-A hids -s 192.0.2.9/32 -j ACCEPT\n-A hids -s name -j DROP\n"},
+		{"firewalld", parseRichRules, `rule family="ipv4" source address="192.0.2.7" drop` + "\n" +
+			`rule family="ipv6" source address="2001:db8::/64" drop` + "\n" +
+			`rule family="ipv4" source address="192.0.2.9" port port="22" protocol="tcp" drop` + "\n"},
+		{"ipfw", parseIPFWTable, "--- table(1), set(0) ---\n192.0.2.7/32 0\n2001:db8::/64 0\n"},
+		{"pf", parseList, "   192.0.2.7\n   2001:db8::/64\n"},
+		{"netsh", parseNetsh, "Rule Name:   OSSEC-192.0.2.7\r\nRule Name: OSSEC-2001:db8::/64\r\nRule Name: OSSEC-x\r\n"},
+	}
+	want := []Block{{Net: net4}, {Net: net6}}
+	for _, tt := range tests {
+		got := tt.read([]byte(tt.out))
+		if diff := cmp.Diff(want, got, cmpopts.EquateComparable(netip.Prefix{})); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", tt.name, diff)
+		}
+	}
+}
+
+// A tool that fails for another reason than an absent block is not believed.
+func TestToolFailure(t *testing.T) {
+	s := &script{answers: map[string]string{"npfctl table ossec_blacklist rem 192.0.2.7": "!permission denied"}}
+	err := npf(s.run).Delete(t.Context(), []netip.Prefix{net4})
+	if err == nil || !strings.Contains(err.Error(), "permission denied") {
+		t.Errorf("delete: %v", err)
+	}
+	broken := func(context.Context, []string, []byte) (command.Result, error) { return command.Result{}, exec.ErrNotFound }
+	if err := (iptables{run: broken}).Usable(t.Context()); !errors.Is(err, exec.ErrNotFound) {
+		t.Errorf("a host without iptables: %v", err)
+	}
+}
+
+func TestDifference(t *testing.T) {
+	now := time.Unix(1_700_000_000, 0)
+	a, b := netip.MustParseAddr("2001:db8::1"), netip.MustParseAddr("2001:db8::2")
+	wants := []Want{{Addr: a, Bits: 64, Until: now}, {Addr: b, Bits: 64, Until: now.Add(time.Hour)}}
+	single := func(addr netip.Addr) netip.Prefix { return netip.PrefixFrom(addr, 128) }
+	tests := []struct {
+		name    string
+		present []Block
+		want    []Block
+	}{
+		{"nothing there", nil, []Block{{single(a), now}, {single(b), now.Add(time.Hour)}, {net6, now.Add(time.Hour)}}},
+		{"all there, about", []Block{{single(a), now.Add(9 * time.Second)}, {single(b), now.Add(time.Hour)},
+			{net6, now.Add(time.Hour)}}, []Block{}},
+		{"no ends kept", []Block{{Net: single(a)}, {Net: single(b)}, {Net: net6}}, []Block{}},
+		{"network ends too early", []Block{{single(a), now}, {single(b), now.Add(time.Hour)}, {net6, now}},
+			[]Block{{net6, now.Add(time.Hour)}}},
+	}
+	byNet := cmpopts.SortSlices(func(x, y Block) bool { return x.Net.String() < y.Net.String() })
+	for _, tt := range tests {
+		got := difference(wants, tt.present)
+		if diff := cmp.Diff(tt.want, got, byNet, cmpopts.EquateComparable(netip.Prefix{})); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", tt.name, diff)
+		}
+	}
+}
