@@ -71,7 +71,7 @@ func (e *effective) syscheck() {
 	e.nonEmpty("syscheck.sum_fields", zeroEmpty(int64(s.SumFields)))
 	for i := range s.Directories {
 		d := &s.Directories[i]
-		e.at("syscheck.directories", d.Path+" "+d.options(), d.Pos)
+		e.at("syscheck.directories", strings.TrimSpace(d.Path+" check="+strings.ReplaceAll(d.Checks.String(), " ", "+")+" "+d.Options()), d.Pos)
 	}
 	e.rules("syscheck.ignore", s.Ignore)
 	e.rules("syscheck.nodiff", s.NoDiff)
@@ -145,9 +145,10 @@ func (e *effective) settings() {
 	e.set("internal.rootcheck.sleep", strconv.Itoa(in.RootcheckSleep))
 }
 
-// options tells an entry's options in words of the configuration file.
-func (d *Directory) options() string {
-	words := []string{"check=" + strings.ReplaceAll(d.Checks.String(), " ", "+")}
+// Options tells an entry's options beside its checks, in words of the
+// configuration file.
+func (d *Directory) Options() string {
+	var words []string
 	for _, flag := range []struct {
 		name string
 		on   bool
