@@ -28,6 +28,7 @@ type Module struct {
 	Name       string // "execd"; the process is called hids-execd
 	Alias      string // the OSSEC daemon it stands in for: "ossec-execd"; "" if none
 	Privileges Privileges
+	Files      []string // what the supervisor keeps open for it: "execq", OSSEC's request socket
 	Enabled    func(*config.Config) bool
 	New        func(Env) (Daemon, error)
 }
@@ -68,6 +69,6 @@ type Env struct {
 	Host   paths.Host
 	Log    *slog.Logger
 	Events event.Sink          // the local event log; safe for use by many goroutines
-	Files  map[string]*os.File // what the supervisor keeps open for it, by name: "execq"
+	Files  map[string]*os.File // what Module.Files asks for, by name; the module closes them
 	Ready  func()              // call once, when the module serves
 }

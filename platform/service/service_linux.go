@@ -3,8 +3,8 @@
 package service
 
 import (
+	"cmp"
 	"fmt"
-	"net"
 	"os"
 
 	"golang.org/x/sys/unix"
@@ -18,11 +18,6 @@ func Store(name string, f *os.File) error {
 	if socket == "" {
 		return nil
 	}
-	c, err := net.DialUnix("unixgram", nil, &net.UnixAddr{Name: socket, Net: "unixgram"})
-	if err != nil {
-		return fmt.Errorf("store descriptor: %w", err)
-	}
-	defer c.Close()
 	raw, err := f.SyscallConn()
 	if err != nil {
 		return fmt.Errorf("store descriptor: %w", err)
@@ -30,16 +25,23 @@ func Store(name string, f *os.File) error {
 	// A stored socket reports a hang-up when its peer is gone; FDPOLL=0 keeps
 	// the manager from dropping it then.
 	state := "FDSTORE=1\nFDNAME=" + name + "\nFDPOLL=0"
-	cerr := raw.Control(func(fd uintptr) {
-		_, _, err = c.WriteMsgUnix([]byte(state), unix.UnixRights(int(fd)), nil)
-	})
-	if cerr != nil {
-		err = cerr
-	}
-	if err != nil {
+	cerr := raw.Control(func(fd uintptr) { err = sendWith(socket, state, int(fd)) })
+	if err := cmp.Or(cerr, err); err != nil {
 		return fmt.Errorf("store descriptor: %w", err)
 	}
 	return nil
+}
+
+// sendWith sends one datagram with a descriptor. Package net does not pass
+// descriptors over a connected datagram socket.
+func sendWith(socket, state string, fd int) error {
+	s, err := unix.Socket(unix.AF_UNIX, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return os.NewSyscallError("socket", err)
+	}
+	defer unix.Close(s)
+	to := &unix.SockaddrUnix{Name: socket} // a leading @ is an abstract name
+	return os.NewSyscallError("sendmsg", unix.Sendmsg(s, []byte(state), unix.UnixRights(fd), to, 0))
 }
 
 func monotonicMicros() int64 {
