@@ -135,11 +135,7 @@ func (p *program) runResponse(ctx context.Context, layout paths.Layout, name str
 // responseConfig reads what concerns responses. A configuration with a fault
 // must not keep an attacker from being blocked: the defaults do.
 func (p *program) responseConfig(ctx context.Context, layout paths.Layout) config.ActiveResponse {
-	options := config.LoadOptions{OssecConf: layout.OssecConf(), HidsConf: layout.HidsConf()}
-	if p.configFile != "" {
-		options.OssecConf = p.configFile
-	}
-	cfg, faults := config.Load(ctx, options)
+	cfg, faults := config.Load(ctx, p.configOptions(layout))
 	if cfg == nil {
 		p.warn("the configuration has faults, so the defaults are used: %v", faults.Err())
 		cfg = config.Default()

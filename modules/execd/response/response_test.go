@@ -238,7 +238,7 @@ func TestBuiltIn(t *testing.T) {
 	}
 	k := NewKeeper(e)
 	for name, want := range map[string]bool{"firewall-drop.sh": true, "custom.sh": false, "host-deny.sh": false,
-		"route-null.sh": false, "../bin/firewall-drop.sh": false} {
+		"../bin/firewall-drop.sh": false} {
 		if k.BuiltIn(name) != want {
 			t.Errorf("%s: %t", name, !want)
 		}
