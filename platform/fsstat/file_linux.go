@@ -23,6 +23,8 @@ func (d *Directory) OpenFile(name *Name, st *Stat) (Content, error) {
 		fd, err = openat(d.fd, name, openFlags|unix.O_NOFOLLOW)
 	}
 	switch {
+	case errors.Is(err, unix.EAGAIN):
+		return Content{-1}, ErrLeased
 	case errors.Is(err, unix.ELOOP), errors.Is(err, unix.ENXIO):
 		return Content{-1}, ErrNotRegular // a link; a socket or a device without a driver
 	case err != nil:

@@ -20,7 +20,7 @@ func fill(info fs.FileInfo, st *Stat) {
 	}
 	st.UID, st.GID = s.Uid, s.Gid
 	st.Inode, st.Device, st.Links = uint64(s.Ino), uint64(s.Dev), uint64(s.Nlink)
-	st.Ctime = s.Ctimespec.Nano()
+	st.Ctime, st.Btime = s.Ctimespec.Nano(), s.Birthtimespec.Nano()
 	if st.Kind == CharDevice || st.Kind == BlockDevice {
 		st.Rdev = uint64(s.Rdev)
 	}

@@ -17,7 +17,7 @@ const flagsWindows = syscall.FILE_ATTRIBUTE_READONLY | syscall.FILE_ATTRIBUTE_HI
 func fill(info fs.FileInfo, st *Stat) {
 	*st = Stat{Kind: kindOf(info.Mode()), Mode: modeBits(info.Mode()), Size: info.Size(), Mtime: info.ModTime().UnixNano(), Links: 1}
 	if s, ok := info.Sys().(*syscall.Win32FileAttributeData); ok {
-		st.Ctime = s.CreationTime.Nanoseconds()
+		st.Btime = s.CreationTime.Nanoseconds()
 		st.Flags, st.FlagsMask, st.HasFlags = uint64(s.FileAttributes)<<WindowsShift, flagsWindows<<WindowsShift, true
 	}
 }

@@ -33,6 +33,7 @@ type Stat struct {
 	UID, GID     uint32
 	Size         int64
 	Mtime, Ctime int64 // nanoseconds since 1970
+	Btime        int64 // when the file came to be, the same; 0: not known
 	Inode        uint64
 	Device       uint64
 	Rdev         uint64
@@ -56,6 +57,10 @@ func (s *Stat) Unchanged(o *Stat) bool {
 // ErrNotRegular is returned by OpenFile for what is not, or no longer, a
 // regular file.
 var ErrNotRegular = errors.New("not a regular file")
+
+// ErrLeased is returned by OpenFile for a file on which another process holds
+// a lease, fcntl(2): waiting for it could take most of a minute.
+var ErrLeased = errors.New("another program holds a lease on it: look again later")
 
 // FSType groups file systems by what a scan may do with them.
 type FSType uint8

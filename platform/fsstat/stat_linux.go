@@ -45,7 +45,7 @@ func statx(fd int, path unsafe.Pointer, flags int, st *Stat) error {
 	var x unix.Statx_t
 	for {
 		_, _, errno := unix.Syscall6(unix.SYS_STATX, uintptr(fd), uintptr(path),
-			uintptr(flags), unix.STATX_BASIC_STATS, uintptr(unsafe.Pointer(&x)), 0)
+			uintptr(flags), unix.STATX_BASIC_STATS|unix.STATX_BTIME, uintptr(unsafe.Pointer(&x)), 0)
 		switch errno {
 		case 0:
 			fromStatx(&x, st)
@@ -72,6 +72,9 @@ func fromStatx(x *unix.Statx_t, st *Stat) {
 		Flags:     x.Attributes,
 		FlagsMask: x.Attributes_mask,
 		HasFlags:  x.Attributes_mask != 0,
+	}
+	if x.Mask&unix.STATX_BTIME != 0 {
+		st.Btime = x.Btime.Sec*nanos + int64(x.Btime.Nsec)
 	}
 	if st.Kind == CharDevice || st.Kind == BlockDevice {
 		st.Rdev = unix.Mkdev(x.Rdev_major, x.Rdev_minor)

@@ -114,8 +114,12 @@ func (l *lister) read(dir *directory, parentDev uint64, skip func(fsstat.FSType)
 	return r
 }
 
-// child opens and lists the directory called name in parent.
-func child(parent *directory, name string, skip func(fsstat.FSType) bool, list *fsstat.List) func(*lister, *token) reply {
+// noDevice is the number of no device: what is compared with it is elsewhere.
+const noDevice = ^uint64(0)
+
+// child opens and lists the directory called name in parent. What kind of file
+// system it is on is found out unless it is parentDev.
+func child(parent *directory, parentDev uint64, name string, skip func(fsstat.FSType) bool, list *fsstat.List) func(*lister, *token) reply {
 	return func(l *lister, t *token) reply {
 		var n fsstat.Name
 		n.Set(name)
@@ -123,7 +127,7 @@ func child(parent *directory, name string, skip func(fsstat.FSType) bool, list *
 		if err != nil {
 			return reply{list: list, err: err}
 		}
-		return l.read(dir, parent.dev, skip, list)
+		return l.read(dir, parentDev, skip, list)
 	}
 }
 
@@ -165,14 +169,13 @@ func rootParent(path string) func(*lister, *token) reply {
 }
 
 // rootDir opens and lists a root by its path, links followed.
-func rootDir(path string, list *fsstat.List) func(*lister, *token) reply {
+func rootDir(path string, skip func(fsstat.FSType) bool, list *fsstat.List) func(*lister, *token) reply {
 	return func(l *lister, t *token) reply {
 		dir, err := l.adopt(t, func() (*fsstat.Directory, error) { return fsstat.OpenDirectory(path) })
 		if err != nil {
 			return reply{list: list, err: err}
 		}
-		never := func(fsstat.FSType) bool { return false }
-		return l.read(dir, dir.dev, never, list)
+		return l.read(dir, noDevice, skip, list)
 	}
 }
 

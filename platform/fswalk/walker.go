@@ -110,9 +110,11 @@ func (w *walker[T]) root(path string) error {
 // openRoot reads the directory a root leads to, and walks it. With parent, or
 // for the root directory, it is an item itself; a link has been one already.
 func (w *walker[T]) openRoot(path string, parent *directory) error {
-	open := rootDir(path, w.list())
+	// Whoever names a pseudo file system as a root gets it.
+	skip := func(t fsstat.FSType) bool { return t == fsstat.FSNetwork && w.o.SkipNetwork }
+	open := rootDir(path, skip, w.list())
 	if parent != nil {
-		open = child(parent, filepath.Base(path), func(fsstat.FSType) bool { return false }, w.list())
+		open = child(parent, noDevice, filepath.Base(path), skip, w.list())
 	}
 	r, err := w.ask(parent, open)
 	if err != nil {
@@ -206,7 +208,7 @@ func (w *walker[T]) entry(f *frame, i int) error {
 
 // directory opens and reads a directory and steps into it.
 func (w *walker[T]) directory(f *frame, path, name string, visit bool) error {
-	r, err := w.ask(f.dir, child(f.dir, name, w.skip, w.list()))
+	r, err := w.ask(f.dir, child(f.dir, f.dev, name, w.skip, w.list()))
 	switch {
 	case errors.Is(err, errLeft):
 		return w.tell(path, Unknown, ErrHung)

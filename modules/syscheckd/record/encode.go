@@ -33,6 +33,7 @@ func (r *Record) Append(b []byte) []byte {
 	}
 	b = binary.LittleEndian.AppendUint64(b, uint64(r.Mtime))
 	b = binary.LittleEndian.AppendUint64(b, uint64(r.Ctime))
+	b = binary.LittleEndian.AppendUint64(b, uint64(r.Btime))
 	b = appendText(b, r.Target)
 	if r.Has&HasMD5 != 0 {
 		b = append(b, r.MD5[:]...)
@@ -107,7 +108,7 @@ func (d *decoder) record() *Record {
 	r.Size = d.varint()
 	r.Mode, r.UID, r.GID = d.uint32(), d.uint32(), d.uint32()
 	r.Inode, r.Device, r.Rdev, r.Links = d.uvarint(), d.uvarint(), d.uvarint(), d.uvarint()
-	r.Mtime, r.Ctime = d.fixed64(), d.fixed64()
+	r.Mtime, r.Ctime, r.Btime = d.fixed64(), d.fixed64(), d.fixed64()
 	r.Target = string(d.text())
 	d.sums(r)
 	if r.Has&HasFlags != 0 {

@@ -80,6 +80,7 @@ type Record struct {
 	UID, GID  uint32
 	Mtime     int64 // nanoseconds since 1970
 	Ctime     int64 // nanoseconds since 1970
+	Btime     int64 // when the file came to be; 0: not known
 	Inode     uint64
 	Device    uint64 // of the file system, as stat(2) gives it
 	Rdev      uint64 // of a device node; else 0
@@ -127,6 +128,19 @@ func (r *Record) Inherit(old *Record) {
 		r.SHA256 = old.SHA256
 	}
 	r.Has |= missing
+}
+
+// SameInode reports whether a and b are one file on disk, although perhaps not
+// under one name. Numbers of inodes are used again, so the time of birth must
+// agree too, or else what a move leaves alone.
+func SameInode(a, b *Record) bool {
+	if a.Type != b.Type || a.Inode != b.Inode || a.Device != b.Device || a.Inode == 0 {
+		return false
+	}
+	if a.Btime != 0 && b.Btime != 0 {
+		return a.Btime == b.Btime
+	}
+	return a.Mtime == b.Mtime && (a.Type == Dir || a.Size == b.Size)
 }
 
 // SameContent reports whether a and b are regular files with the same content,

@@ -16,7 +16,7 @@ func full() *Record {
 	return &Record{
 		Type: File, Marks: MarkChanging, Has: HasSums | HasXattrs | HasFlags,
 		Size: 1 << 40, Mode: 0o104755, UID: 1000, GID: 4294967295,
-		Mtime: -1, Ctime: 1764000000123456789, Inode: 1<<64 - 1, Device: 2049, Rdev: 7, Links: 2,
+		Mtime: -1, Ctime: 1764000000123456789, Btime: 5, Inode: 1<<64 - 1, Device: 2049, Rdev: 7, Links: 2,
 		Target: "a\x00\xff\nb", MD5: [16]byte{1}, SHA1: [20]byte{2}, SHA256: [32]byte{3},
 		Xattrs: []Xattr{{"security.capability", []byte{1, 0, 0, 2}}, {"security.selinux", []byte("x")}},
 		Flags:  FlagImmutable, FlagsMask: KnownFlags,

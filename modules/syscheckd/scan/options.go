@@ -3,33 +3,22 @@
 package scan
 
 import (
+	"errors"
 	"io"
 	"sync/atomic"
 	"time"
 
 	"hids/config"
+	"hids/config/rules"
 	"hids/modules/syscheckd/record"
 )
 
-// Selector decides what is watched. Its methods are called by one goroutine at
-// a time, in the order of the walk.
-type Selector interface {
-	// Roots returns every watched path, absolute and clean, globs expanded.
-	// Order, duplicates and nesting do not matter.
-	Roots() []string
-	// For returns the most specific entry that covers path, and the path at
-	// which that entry begins: its own, with globs expanded. nil: not watched.
-	For(path string) (entry *config.Directory, root string)
-	// Ignored reports whether path, and all below it, is left out. It is not
-	// asked about the Roots themselves.
-	Ignored(path string) bool
-}
-
 // Options configure one scan. The zero value of a limit means none.
 type Options struct {
-	Select Selector
-	// Paths restricts the scan to these paths and what is below them. The rest
-	// of the baseline is neither compared nor reported. Empty: all Roots.
+	Rules *rules.Rules
+	// Paths restricts the scan to these paths and what is below them, absolute.
+	// The rest of the baseline is neither compared nor reported. Empty: all that
+	// the rules watch.
 	Paths []string
 
 	Workers        int           // reading and hashing at once; 0: one a processor
@@ -88,6 +77,9 @@ func (p *Progress) Path() string {
 	return ""
 }
 
+// ErrNotWatched is in the chain of Run's error for a path that nothing watches.
+var ErrNotWatched = errors.New("not watched: add it to <directories>, or see 'hids config explain'")
+
 // Fault is something that could not be done. A fault never ends a scan.
 type Fault struct {
 	Path string // raw bytes of the name
@@ -112,8 +104,10 @@ type Result struct {
 	Seeded  int64 // put into the baseline without being a change: a root's first scan
 	Dropped int64 // left the baseline without being a change: no longer watched
 	Changes map[Action]int64
-	// Faults counts those passed to Events.Fault.
-	Faults int64
+	Faults  int64 // those passed to Events.Fault
+	// Unread counts the files whose content could not be read, and the
+	// folders that could not be looked at.
+	Unread int64
 }
 
 // Differences is the number of changes of all kinds.

@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package scan
+
+import (
+	"context"
+	"sync"
+	"time"
+)
+
+// pacer keeps all workers together below the configured rates. A nil pacer
+// keeps nobody.
+type pacer struct {
+	files, content *bucket
+}
+
+func newPacer(filesPS int, bytesPS int64) *pacer {
+	if filesPS <= 0 && bytesPS <= 0 {
+		return nil
+	}
+	return &pacer{newBucket(int64(filesPS)), newBucket(bytesPS)}
+}
+
+func (p *pacer) file(ctx context.Context, beat func()) {
+	if p != nil {
+		p.files.take(ctx, 1, beat)
+	}
+}
+
+func (p *pacer) bytes(ctx context.Context, n int64, beat func()) {
+	if p != nil {
+		p.content.take(ctx, n, beat)
+	}
+}
+
+// bucket gives out a number of units per second. What is taken may exceed what
+// is there; the taker then waits until the debt is paid.
+type bucket struct {
+	perSecond int64
+
+	mu   sync.Mutex // guards next
+	next time.Time  // when all that was taken will have been earned
+}
+
+func newBucket(perSecond int64) *bucket {
+	if perSecond <= 0 {
+		return nil
+	}
+	return &bucket{perSecond: perSecond}
+}
+
+// longestWait keeps a waiting worker from looking like one that hangs.
+const longestWait = time.Second
+
+func (b *bucket) take(ctx context.Context, n int64, beat func()) {
+	if b == nil || n == 0 {
+		return
+	}
+	for wait := b.reserve(n); wait > 0; wait -= longestWait {
+		t := time.NewTimer(min(wait, longestWait))
+		select {
+		case <-t.C:
+			beat()
+		case <-ctx.Done():
+			t.Stop()
+			return
+		}
+	}
+}
+
+// reserve takes n units and returns how long to wait for them. A pause earns
+// a tenth of a second's units, no more.
+func (b *bucket) reserve(n int64) time.Duration {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	now := time.Now()
+	if oldest := now.Add(-time.Second / 10); b.next.Before(oldest) {
+		b.next = oldest
+	}
+	b.next = b.next.Add(time.Duration(float64(n) / float64(b.perSecond) * float64(time.Second)))
+	return b.next.Sub(now)
+}
