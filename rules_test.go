@@ -140,7 +140,7 @@ func forbidden(f goFile, target string) string {
 	from := f.pkg()
 	inside, ours := strings.CutPrefix(target, "hids/")
 	switch {
-	case target == "hids/internal/testenv" && !f.isTest():
+	case strings.HasPrefix(target, "hids/internal/") && !f.isTest() && !forTests(from):
 		return "only tests may"
 	case strings.HasPrefix(target, "github.com/google/go-cmp") && !f.isTest():
 		return "only tests may: it links reflection that triples the binary"
@@ -158,7 +158,7 @@ func forbidden(f goFile, target string) string {
 }
 
 func forbiddenInside(from, to string, test bool) string {
-	if to == "internal/testenv" {
+	if top(to) == "internal" {
 		return ""
 	}
 	switch {
@@ -175,6 +175,9 @@ func forbiddenInside(from, to string, test bool) string {
 	}
 	return ""
 }
+
+// forTests says whether a package is there for tests alone.
+func forTests(pkg string) bool { return top(pkg) == "internal" || pkg == "platform/plant" }
 
 // crossing refuses an import of one module by another.
 func crossing(from, to string) string {
