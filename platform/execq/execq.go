@@ -12,6 +12,7 @@ import (
 	"io/fs"
 	"net"
 	"os"
+	"sync/atomic"
 	"time"
 )
 
@@ -23,10 +24,12 @@ type Sender struct {
 	GID   uint32
 }
 
-// Receiver reads datagrams from one socket. It is not for concurrent use.
+// Receiver reads datagrams from one socket. Only Interrupt may be called beside
+// its other methods.
 type Receiver struct {
-	conn *net.UnixConn
-	oob  []byte
+	conn        *net.UnixConn
+	oob         []byte
+	interrupted atomic.Bool
 }
 
 // Open takes over a bound socket. It does not close f, nor remove the socket.
@@ -52,6 +55,10 @@ func (r *Receiver) Receive(buf []byte, deadline time.Time) (int, Sender, error) 
 	if err := r.conn.SetReadDeadline(deadline); err != nil {
 		return 0, Sender{}, err
 	}
+	// After the deadline: an Interrupt from here on sets another one.
+	if r.interrupted.Load() {
+		return 0, Sender{}, os.ErrDeadlineExceeded
+	}
 	n, oobn, _, _, err := r.conn.ReadMsgUnix(buf, r.oob)
 	if err != nil {
 		return 0, Sender{}, err
@@ -65,9 +72,12 @@ func (r *Receiver) TryReceive(buf []byte) (int, Sender, error) {
 	return tryReceive(r, buf)
 }
 
-// Interrupt makes a waiting Receive, and every later one without a deadline,
-// return os.ErrDeadlineExceeded at once. It may be called from anywhere.
-func (r *Receiver) Interrupt() { _ = r.conn.SetReadDeadline(time.Unix(1, 0)) }
+// Interrupt makes a waiting Receive, and every later one, return
+// os.ErrDeadlineExceeded at once.
+func (r *Receiver) Interrupt() {
+	r.interrupted.Store(true)
+	_ = r.conn.SetReadDeadline(time.Unix(1, 0))
+}
 
 // Close ends the receiver; the socket stays where it is for the one who bound it.
 func (r *Receiver) Close() error { return r.conn.Close() }

@@ -45,6 +45,7 @@ type Journal interface {
 type Block struct {
 	ID      uint64          `json:"id"`
 	Key     string          `json:"key"`     // requests with the same key are about the same block
+	Lane    string          `json:"lane"`    // programs with the same lane run one after the other
 	Name    string          `json:"name"`    // as in ar.conf
 	Program string          `json:"program"` // below active-response/bin, as in ar.conf
 	Args    Words           `json:"args"`    // of the first request; the undoing gets the same
@@ -62,6 +63,7 @@ type Block struct {
 	Ending  bool            `json:"ending,omitempty"`  // its time has passed, or an operator ended it
 
 	Failures int           `json:"-"` // how often undoing failed
+	Begun    bool          `json:"-"` // its program was or is being started by this process
 	busy     bool          // undoing is under way
 	queued   bool          // it has an entry in the queue
 	queuedAt time.Duration // that entry's deadline; never later than Due

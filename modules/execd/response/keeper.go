@@ -5,6 +5,7 @@ package response
 import (
 	"context"
 	"errors"
+	"io/fs"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -29,7 +30,8 @@ type Keeper struct{ env Env }
 func NewKeeper(env Env) *Keeper { return &Keeper{env} }
 
 // BuiltIn says whether a program of ar.conf is one of our responses: it has the
-// name of one, and is this very binary. An admin's own firewall-drop.sh is not,
+// name of one, and is this very binary or not there, when execd runs this binary
+// for it. An admin's own firewall-drop.sh is not,
 // and what it blocks is not ours to put back.
 func (k *Keeper) BuiltIn(program string) bool {
 	if _, ok := find(program); !ok {
@@ -44,7 +46,16 @@ func (k *Keeper) BuiltIn(program string) bool {
 		return false
 	}
 	file, err := os.Stat(filepath.Join(k.env.Layout.ResponseBin(), program))
+	if errors.Is(err, fs.ErrNotExist) {
+		return true // execd runs this binary for it
+	}
 	return err == nil && os.SameFile(ours, file)
+}
+
+// Keeps says whether a block is one that Reconcile puts back.
+func (k *Keeper) Keeps(b Block) bool {
+	_, _, ok := k.kept(b)
+	return ok
 }
 
 // Reconcile puts back the blocks that a reboot or somebody's flush of the rules

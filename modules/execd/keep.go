@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package execd
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"hids/modules/execd/blocks"
+	"hids/modules/execd/response"
+)
+
+// renewal is a block whose end has changed.
+type renewal struct{ id uint64 }
+
+// rest is the least time between two times that rules are put back: who fights
+// with another program over the packet filter must not take all of the CPU.
+const rest = 2 * time.Second
+
+// renewEnd has the packet filter told that a block goes on. The caller holds mu.
+func (d *Daemon) renewEnd(b *blocks.Block) {
+	select {
+	case d.renew <- renewal{b.ID}:
+	default: // so many that all are looked at
+	}
+}
+
+// keep puts blocks back into the packet filter: those of an earlier process at
+// the start, those whose end has changed, and all when somebody else took our
+// rules away.
+func (d *Daemon) keep(ctx context.Context) {
+	d.reconcile(ctx)
+	var lost <-chan struct{}
+	watcher, err := d.keeper.Watch(ctx)
+	switch {
+	case err == nil:
+		defer watcher.Close()
+		lost = watcher.Lost()
+	case !errors.Is(err, errors.ErrUnsupported):
+		d.log.Info("packet filter is not watched: rules that others remove are put back at the next start", "err", err)
+	}
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-d.renew:
+		case <-lost:
+			d.log.Warn("somebody took rules of ours out of the packet filter: they are put back")
+		}
+		d.reconcile(ctx)
+		pause(ctx, rest)
+	}
+}
+
+func pause(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-timer.C:
+	}
+}
+
+// reconcile has all blocks in force that the keeper keeps. No undoing starts
+// while it works, so nothing is put back that was just taken away.
+func (d *Daemon) reconcile(ctx context.Context) {
+	d.keepMu.Lock()
+	defer d.keepMu.Unlock()
+	want := d.inForce()
+	if len(want) == 0 || ctx.Err() != nil {
+		return
+	}
+	changed, err := d.keeper.Reconcile(ctx, want)
+	if err != nil && ctx.Err() == nil {
+		d.log.Error("blocks could not be put back", "err", err)
+	}
+	if changed {
+		d.log.Warn("blocks were missing and have been put back", "count", len(want))
+	}
+}
+
+// standing lists the blocks that were done and whose undoing has not begun.
+func (d *Daemon) standing() []response.Block {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	var all []response.Block
+	for _, b := range d.store.List() {
+		if !b.Ending && !d.store.NeedsStart(&b) {
+			all = append(all, kept(&b, b.Until))
+		}
+	}
+	return all
+}
+
+func (d *Daemon) inForce() []response.Block {
+	for len(d.renew) > 0 { // all are looked at now
+		<-d.renew
+	}
+	var want []response.Block
+	for _, k := range d.standing() {
+		if d.keeper.Keeps(k) {
+			want = append(want, k)
+		}
+	}
+	return want
+}

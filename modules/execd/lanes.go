@@ -1,0 +1,186 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package execd
+
+import "sync"
+
+// Limits on what waits. Undoing is never refused.
+const (
+	maxWaiting      = 16384
+	maxWaitingBytes = 32 << 20
+)
+
+// lanes decides when a job may start: one at a time for each key, so many at
+// once over all, undoing before doing. It starts nothing itself: who enters or
+// leaves gets the jobs that may start now.
+type lanes struct {
+	mu      sync.Mutex // guards all
+	limit   int
+	running int
+	waiting int // jobs, in a lane or for a place
+	bytes   int
+	byKey   map[string]*lane
+	undo    fifo // ready but for a place
+	do      fifo
+	undoing int           // jobs that undo, waiting and running
+	undone  chan struct{} // closed when there are none of them; nil: nobody asked
+}
+
+type lane struct{ next []*job }
+
+// fifo is a queue whose memory is given back when it is empty.
+type fifo struct {
+	jobs []*job
+	head int
+}
+
+func (f *fifo) push(j *job) { f.jobs = append(f.jobs, j) }
+
+func (f *fifo) pop() *job {
+	if f.head == len(f.jobs) {
+		return nil
+	}
+	j := f.jobs[f.head]
+	f.jobs[f.head] = nil
+	f.head++
+	if f.head == len(f.jobs) {
+		f.jobs, f.head = nil, 0
+	}
+	return j
+}
+
+func newLanes(limit int) *lanes { return &lanes{limit: limit, byKey: map[string]*lane{}} }
+
+func (l *lanes) setLimit(n int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.limit = n
+}
+
+// full says that a new request has to be refused.
+func (l *lanes) full() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.waiting >= maxWaiting || l.bytes >= maxWaitingBytes
+}
+
+func (l *lanes) count() (running, waiting int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.running, l.waiting
+}
+
+// enter takes a job in and says whether the caller shall start it now.
+func (l *lanes) enter(j *job) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.waiting++
+	l.bytes += j.size()
+	if j.undo() {
+		l.undoing++
+	}
+	if j.lane != "" {
+		if ln := l.byKey[j.lane]; ln != nil {
+			ln.next = append(ln.next, j)
+			return false
+		}
+		l.byKey[j.lane] = &lane{}
+	}
+	return l.place(j)
+}
+
+// place gives a job the right to run, or queues it for one.
+func (l *lanes) place(j *job) bool {
+	if l.running < l.room(j) {
+		l.admit(j)
+		return true
+	}
+	if j.undo() {
+		l.undo.push(j)
+	} else {
+		l.do.push(j)
+	}
+	return false
+}
+
+// room is how many may run for this job to start. Undoing has as many places
+// again, so that programs that hang on doing can't hold it up.
+func (l *lanes) room(j *job) int {
+	if j.undo() {
+		return 2 * l.limit
+	}
+	return l.limit
+}
+
+func (l *lanes) admit(j *job) {
+	l.running++
+	l.waiting--
+	l.bytes -= j.size()
+}
+
+// leave is called when a job has ended. It returns the jobs that the caller
+// shall start now.
+func (l *lanes) leave(j *job) []*job {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.running--
+	if j.lane != "" {
+		l.advance(j.lane)
+	}
+	ready := l.fill(nil, &l.undo, 2*l.limit)
+	ready = l.fill(ready, &l.do, l.limit)
+	if j.undo() {
+		l.undoing--
+		l.tellUndone()
+	}
+	return ready
+}
+
+func (l *lanes) fill(ready []*job, from *fifo, room int) []*job {
+	for l.running < room {
+		next := from.pop()
+		if next == nil {
+			break
+		}
+		l.admit(next)
+		ready = append(ready, next)
+	}
+	return ready
+}
+
+// advance moves a lane's next job to the queue for a place.
+func (l *lanes) advance(key string) {
+	ln := l.byKey[key]
+	if len(ln.next) == 0 {
+		delete(l.byKey, key)
+		return
+	}
+	next := ln.next[0]
+	ln.next[0] = nil
+	ln.next = ln.next[1:]
+	if next.undo() {
+		l.undo.push(next)
+	} else {
+		l.do.push(next)
+	}
+}
+
+// whenUndone returns a channel that is closed once no job that undoes waits or
+// runs.
+func (l *lanes) whenUndone() <-chan struct{} {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.undone == nil {
+		l.undone = make(chan struct{})
+	}
+	undone := l.undone
+	l.tellUndone()
+	return undone
+}
+
+func (l *lanes) tellUndone() {
+	if l.undone != nil && l.undoing == 0 {
+		close(l.undone)
+		l.undone = nil
+	}
+}
