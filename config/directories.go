@@ -30,6 +30,10 @@ var checkBits = map[string]Check{
 	"check_target":    CheckTarget,
 }
 
+// directoryAttrs are the other attributes.
+var directoryAttrs = strings.Fields(`realtime whodata report_changes follow_symbolic_link no_recurse
+	recursion_level restrict diff_size_limit tags`)
+
 // directories reads one <directories>. As in OSSEC 4.3 sha256 is on unless an
 // attribute switches it off, "no" takes away what an earlier attribute gave,
 // and an entry that checks nothing is a fault. Without any attribute, which
@@ -84,7 +88,7 @@ func (l *loader) directoryAttr(d *Directory, a xmlconf.Attr) {
 	case "tags":
 		l.tags(d, a)
 	default:
-		known := []string{"realtime", "whodata", "report_changes", "follow_symbolic_link", "no_recurse", "recursion_level", "restrict", "diff_size_limit", "tags"}
+		known := slices.Clone(directoryAttrs)
 		for name := range checkBits {
 			known = append(known, name)
 		}

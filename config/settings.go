@@ -10,13 +10,17 @@ func (l *loader) settings(section *xmlconf.Node) {
 		l.bad(section.Pos, "move it to hids.conf", "unknown section <settings>")
 		return
 	}
+	l.each(section, l.settingsElements(), nil)
+}
+
+func (l *loader) settingsElements() map[string]handler {
 	s := &l.cfg.Settings
-	l.each(section, map[string]handler{
+	return map[string]handler{
 		"event_log_size":  l.size(&s.EventLogSize),
 		"event_log_files": l.count(&s.EventLogFiles, 0, 1000),
 		"spool_size":      l.size(&s.SpoolSize),
 		"queue":           l.queue,
-	}, nil)
+	}
 }
 
 func (l *loader) queue(n *xmlconf.Node) {
