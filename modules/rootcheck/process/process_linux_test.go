@@ -204,19 +204,16 @@ func fakeProc(t *testing.T, without string) paths.Host {
 		t.Fatal(err)
 	}
 	for _, e := range entries {
-		if e.Name() == without || e.Name() == "self" {
+		if e.Name() == without || e.Name() == "self" || e.Name() == "sys" {
 			continue
 		}
 		if err := os.Symlink("/proc/"+e.Name(), filepath.Join(dir, e.Name())); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if err := os.MkdirAll(filepath.Join(dir, "self", "ns"), 0o755); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.Symlink(proc.InitialPIDNamespace, filepath.Join(dir, "self", "ns", "pid")); err != nil {
-		t.Fatal(err)
-	}
+	writeLink(t, filepath.Join(dir, "self", "ns", "pid"), proc.InitialPIDNamespace)
+	// Namespaces have a pid_max of their own, and it is the highest there is.
+	writeFile(t, filepath.Join(dir, "sys", "kernel", "pid_max"), "32768\n")
 	return paths.Host{Proc: dir}
 }
 
