@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package kernel
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+
+	"hids/modules/event"
+	"hids/modules/rootcheck/check"
+	"hids/platform/bpf"
+	"hids/platform/paths"
+	"hids/platform/proc"
+)
+
+// bpfMemory holds the programs of the first run, by key. What came later is
+// reported until somebody accepts it.
+type bpfMemory struct{ Known map[string]bool }
+
+func bpfPrograms(ctx context.Context, s *check.Scan) error {
+	if _, err := bpf.Programs(); errors.Is(err, errors.ErrUnsupported) || errors.Is(err, fs.ErrPermission) {
+		return check.NotApplicable("%w", err)
+	}
+	hidden, err := stable(ctx, func() (map[string]string, error) { return hiddenPrograms(s.Host, bpf.Programs) })
+	if err != nil {
+		return err
+	}
+	for _, what := range slices.Sorted(maps.Keys(hidden)) {
+		reportHiddenProgram(s, what, hidden[what])
+	}
+	programs, err := bpf.Programs()
+	if err != nil {
+		return err
+	}
+	return inventory(s, programs, holders(s.Host))
+}
+
+// hiddenPrograms returns programs that a link, a process or the kernel's
+// symbols tell of and the listing lacks, with who told.
+func hiddenPrograms(h paths.Host, list func() ([]bpf.Program, error)) (map[string]string, error) {
+	held := holders(h)
+	links, err := bpf.Links()
+	if err != nil && !errors.Is(err, errors.ErrUnsupported) {
+		return nil, err
+	}
+	symbols, err := proc.ReadSymbols(h)
+	if err != nil {
+		symbols.Programs = nil // unreadable: compare the others
+	}
+	programs, err := list()
+	if err != nil {
+		return nil, err
+	}
+	ids, tags := make(map[uint32]bool), make(map[string]bool)
+	for _, p := range programs {
+		ids[p.ID], tags[p.Tag] = true, true
+		for _, tag := range p.Tags {
+			tags[tag] = true
+		}
+	}
+	hidden := make(map[string]string)
+	for id, pid := range held {
+		if !ids[id] {
+			hidden["program "+strconv.FormatUint(uint64(id), 10)] = "process " + strconv.Itoa(pid)
+		}
+	}
+	for _, l := range links {
+		if l.Program != 0 && !ids[l.Program] {
+			hidden["program "+strconv.FormatUint(uint64(l.Program), 10)] = "a link"
+		}
+	}
+	for tag, name := range symbols.Programs {
+		if !tags[tag] {
+			hidden[name+" "+tag] = "/proc/kallsyms"
+		}
+	}
+	return hidden, nil
+}
+
+// holders maps program ids to a process that has the program or a link to it
+// open. Without CAP_SYS_PTRACE it knows fewer.
+func holders(h paths.Host) map[uint32]int {
+	held := make(map[uint32]int)
+	proc.FDs(h, []string{"anon_inode:bpf-prog", "anon_inode:bpf_link", "anon_inode:[bpf-prog]", "anon_inode:[bpf_link]"}, func(fd proc.FD) {
+		b, err := proc.ReadFile(h, fd.PID, "fdinfo/"+strconv.Itoa(fd.Number))
+		if err != nil {
+			return
+		}
+		if id, ok := bpf.ParseFDInfo(b); ok && id != 0 {
+			held[id] = fd.PID
+		}
+	})
+	return held
+}
+
+func reportHiddenProgram(s *check.Scan, what, teller string) {
+	text := event.SafeText(what)
+	s.Report(check.Finding{
+		Kind: check.Rootkit, Rule: "hidden", Thing: what,
+		Title:    fmt.Sprintf("The BPF program '%s' is missing from the kernel's list of programs; %s tells of it.", text, event.SafeText(teller)),
+		Why:      "A program that runs in the kernel and is not listed has been hidden by something that runs there as well.",
+		Advice:   "bpftool prog show; grep bpf_prog_ /proc/kallsyms",
+		Evidence: map[string]string{"told_by": teller},
+		Wire:     fmt.Sprintf("BPF program '%s' hidden from the program list. Possible kernel level rootkit.", text),
+	})
+}
+
+// key names a program across reboots.
+func key(p bpf.Program) string { return p.Type + " " + p.Name + " " + p.Tag }
+
+// inventory reports programs that were not there in the first run.
+func inventory(s *check.Scan, programs []bpf.Program, held map[uint32]int) error {
+	var memory bpfMemory
+	known := s.Memory.Load(&memory) && memory.Known != nil
+	if !known {
+		memory.Known = make(map[string]bool)
+	}
+	reported := make(map[string]bool)
+	for _, p := range programs {
+		k := key(p)
+		switch {
+		case !known:
+			memory.Known[k] = true
+		case !memory.Known[k] && !reported[k]:
+			reported[k] = true
+			reportNewProgram(s, p, held[p.ID])
+		}
+	}
+	return s.Memory.Save(memory)
+}
+
+func reportNewProgram(s *check.Scan, p bpf.Program, pid int) {
+	kind := check.Suspicious
+	if ofService(p) {
+		kind = check.Info
+	}
+	why := "It was loaded after hids first looked. Monitoring, networking and container tools load such programs."
+	if p.Traces() {
+		why += " This sort can watch or change what the kernel does for every process: rootkits are made of it."
+	}
+	name := event.SafeText(p.Name)
+	f := check.Finding{
+		Kind: kind, Rule: "new", Thing: key(p), State: p.Tag, PID: pid,
+		Title:  fmt.Sprintf("A new BPF program is loaded: '%s' (%s).", name, p.Type),
+		Why:    why,
+		Advice: fmt.Sprintf("bpftool prog show id %d; bpftool link show; bpftool prog dump xlated id %d", p.ID, p.ID),
+		Evidence: map[string]string{
+			"id": strconv.FormatUint(uint64(p.ID), 10), "tag": p.Tag, "loaded_by_uid": strconv.FormatUint(uint64(p.UID), 10), "held_by_pid": strconv.Itoa(pid),
+		},
+	}
+	if f.Exe, _ = proc.Exe(s.Host, pid); kind == check.Suspicious {
+		f.Wire = fmt.Sprintf("New BPF program '%s' (%s, %s) loaded.", name, p.Type, p.Tag)
+	}
+	s.Report(f)
+}
+
+// ofService: systemd makes a filter for each unit with limits on addresses or
+// devices, and its contents vary with the unit.
+func ofService(p bpf.Program) bool {
+	return strings.HasPrefix(p.Name, "sd_") && slices.Contains([]string{"cgroup_skb", "cgroup_device", "cgroup_sysctl"}, p.Type)
+}
