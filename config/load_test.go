@@ -4,6 +4,7 @@ package config_test
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"io/fs"
 	"os"
@@ -17,6 +18,7 @@ import (
 
 	"hids/config"
 	"hids/config/defaults"
+	"hids/config/match"
 	"hids/internal/testenv"
 )
 
@@ -187,13 +189,17 @@ func TestDirectoryOptions(t *testing.T) {
 
 func TestDirectoryAttributes(t *testing.T) {
 	cfg := good(t, syscheck(`<directories check_all="yes" whodata="yes" report_changes="yes" restrict=".conf$" recursion_level="3"
-		follow_symbolic_link="yes" diff_size_limit="50MB" tags="a, b,">/etc</directories><directories check_all="yes" no_recurse="yes" restrict="">/bin</directories>`))
+		follow_symbolic_link="yes" diff_size_limit="50MB" tags="a, b,">/etc</directories><directories check_all="yes" no_recurse="yes" restrict="">/bin</directories>
+		<directories no_recurse="no">/sbin</directories>`))
 	d := cfg.Syscheck.Directories[0]
 	if !d.Realtime || !d.Whodata || !d.ReportChanges || d.Restrict.String() != ".conf$" || d.RecursionLevel != 3 ||
 		!d.FollowSymlink || d.DiffSizeLimit != 50<<20 || !slices.Equal(d.Tags, []string{"a", "b"}) || d.Remote {
 		t.Errorf("%+v", d)
 	}
 	if d := cfg.Syscheck.Directories[1]; d.RecursionLevel != 0 || d.Restrict != nil {
+		t.Errorf("%+v", d)
+	}
+	if d := cfg.Syscheck.Directories[2]; d.RecursionLevel != -1 {
 		t.Errorf("%+v", d)
 	}
 }
@@ -286,6 +292,42 @@ func TestScanTimeAndDay(t *testing.T) {
 		}
 		if got != want {
 			t.Errorf("scan_day %q: %q, want %q", in, got, want)
+		}
+	}
+}
+
+// The supervisor hands the configuration to the processes of its modules.
+func TestConfigSurvivesJSON(t *testing.T) {
+	cfg := good(t, files{
+		"ossec.conf": `<ossec_config><syscheck><directories check_all="yes" restrict=".conf$" tags="a">/etc,/caf` + "\xe9" + `</directories><ignore type="sregex">.log$|é|` + "\xe9" + `</ignore>
+			<ignore>/x</ignore><scan_time>9pm</scan_time><scan_day>!monday</scan_day></syscheck><rootcheck><check_dev>no</check_dev></rootcheck></ossec_config>`,
+		"hids.conf": "<hids_config><active-response><white_list>::1</white_list><deadline>2m</deadline></active-response></hids_config>",
+	})
+	data, err := json.Marshal(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got *config.Config
+	if err := json.Unmarshal(data, &got); err != nil {
+		t.Fatal(err)
+	}
+	same := cmp.Comparer(func(a, b *match.Match) bool {
+		return (a == nil) == (b == nil) && (a == nil || a.String() == b.String())
+	})
+	if diff := cmp.Diff(cfg, got, same); diff != "" {
+		t.Error(diff)
+	}
+	if !got.Syscheck.Ignore[0].Pattern.MatchString("/var/x.LOG") {
+		t.Error("the pattern does not match any more")
+	}
+}
+
+func TestFrequency(t *testing.T) {
+	for text, want := range map[string]time.Duration{
+		"3600": time.Hour, "0": 300 * time.Second, "99999999999": 10 * 365 * 24 * time.Hour, "99999999999999999999999": 10 * 365 * 24 * time.Hour,
+	} {
+		if got := good(t, syscheck("<directories>/a</directories><frequency>"+text+"</frequency>")).Syscheck.Frequency; got != want {
+			t.Errorf("%s: %v, want %v", text, got, want)
 		}
 	}
 }

@@ -3,7 +3,7 @@
 package match
 
 // MarshalText returns the pattern as it was written, so that a configuration
-// that holds patterns can be printed and handed to another process.
+// that holds patterns can be printed.
 func (m *Match) MarshalText() ([]byte, error) { return []byte(m.pattern), nil }
 
 // UnmarshalText compiles what MarshalText returned.
@@ -15,3 +15,10 @@ func (m *Match) UnmarshalText(text []byte) error {
 	*m = *c
 	return nil
 }
+
+// MarshalBinary returns the pattern as it was written, byte for byte, so that
+// it can be handed to another process.
+func (m *Match) MarshalBinary() ([]byte, error) { return m.MarshalText() }
+
+// UnmarshalBinary compiles what MarshalBinary returned.
+func (m *Match) UnmarshalBinary(data []byte) error { return m.UnmarshalText(data) }
