@@ -27,11 +27,12 @@ type program struct {
 	stdin          io.Reader
 	stdout, stderr io.Writer
 
-	argv0      string // as it was called, for programs that run themselves again
-	home       string // -D
-	configFile string // -c
-	debug      int    // -d, counted
-	format     string // --format
+	args       []string // as it was called, for a daemon that runs itself again
+	argv0      string   // the first of them
+	home       string   // -D
+	configFile string   // -c
+	debug      int      // -d, counted
+	format     string   // --format
 }
 
 // main dispatches on the base name of argv[0], then on the first argument.
@@ -39,7 +40,7 @@ func (p *program) main(args []string) int {
 	if len(args) == 0 {
 		args = []string{"hids"}
 	}
-	p.argv0 = args[0]
+	p.args, p.argv0 = args, args[0]
 	if enter := p.entry(args[0]); enter != nil {
 		return enter(args)
 	}

@@ -9,7 +9,11 @@ import "github.com/spf13/cobra"
 func (p *program) subcommands() []*cobra.Command {
 	return []*cobra.Command{
 		p.configCommand(),
+		p.eventsCommand(),
+		p.reloadCommand(),
 		p.respondCommand(),
+		p.runCommand(),
+		p.statusCommand(),
 		p.versionCommand(),
 	}
 }

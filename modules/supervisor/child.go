@@ -31,9 +31,6 @@ func IsChild() bool { return os.Getenv(envFiles) != "" }
 // ends when the supervisor does.
 func Child(mods []modules.Module) int {
 	files, err := inherit.Files(envFiles)
-	if err == nil {
-		err = inherit.Confine()
-	}
 	var m *member
 	if err == nil {
 		m, err = newMember(files)
@@ -113,6 +110,9 @@ func (m *member) listen(first, later chan<- message, cancel context.CancelFunc) 
 func (m *member) build(mods []modules.Module, start message) error {
 	info := start.Start
 	mod, err := pick(mods, info.Module)
+	if err == nil {
+		err = inherit.Confine(info.Umask)
+	}
 	if err != nil {
 		return err
 	}

@@ -28,6 +28,7 @@ type keep struct {
 	control net.Listener
 	files   map[string]map[string]*os.File // module → name → descriptor handed to it
 	locks   []*lockfile.Lock
+	gid     int      // that everybody is in; -1: none
 	names   []string // of what is removed in the end: pid file, control sockets
 }
 
@@ -63,6 +64,7 @@ func (k *keep) lock(ctx context.Context, o Options) error {
 }
 
 func (k *keep) open(o Options, cfg *config.Config, gid int) error {
+	k.gid = gid
 	var err error
 	if k.log, err = eventlog.Open(o.Layout.EventLog(), eventOptions(cfg, gid)); err != nil {
 		return err
@@ -160,7 +162,7 @@ func listen(o Options, name string, gid int) (*net.UnixListener, error) {
 }
 
 func (k *keep) writePid(o Options) {
-	path, err := pidfile.Write(o.Layout.RunDir(), o.Name, os.Getpid(), -1)
+	path, err := pidfile.Write(o.Layout.RunDir(), o.Name, os.Getpid(), k.gid)
 	if err != nil {
 		o.Log.Error("Unable to create PID file.", logging.ID(1212))
 		o.Log.Debug("pid file", "err", err)

@@ -51,10 +51,13 @@ func (l *launcher) close() {
 
 // processName is what a module is called in ps(1) and in log lines.
 func (l *launcher) processName(m modules.Module) string {
-	if l.o.OSSEC && m.Alias != "" {
-		return m.Alias
+	switch {
+	case !l.o.OSSEC:
+		return "hids-" + m.Name
+	case m.Alias == "": // OSSEC's rootcheck has a name of its own in the log, too
+		return "ossec-" + m.Name
 	}
-	return "hids-" + m.Name
+	return m.Alias
 }
 
 // starter returns how a process of m is started. The thread that limits its
@@ -89,12 +92,21 @@ func (l *launcher) start(m modules.Module, drop *privdrop.Starter, cfg *config.C
 	go p.read()
 	err = errors.Join(err, p.send(message{Kind: kindStart, Config: cfg, Start: &startInfo{
 		Module: m.Name, Process: l.processName(m), Layout: l.o.Layout, Host: l.o.Host,
-		Format: l.o.LogFormat, Debug: l.o.Debug,
+		Format: l.o.LogFormat, Debug: l.o.Debug, Umask: umaskOf(m),
 	}}))
 	if err != nil {
 		l.o.Log.Warn("module did not take its configuration", "module", m.Name, "err", err)
 	}
 	return p, nil // it will end by itself, and say why
+}
+
+// umaskOf is 027, but OSSEC's 022 for a module that runs others' programs as
+// root: what those write (/etc/hosts.deny, say) everybody must be able to read.
+func umaskOf(m modules.Module) int {
+	if m.Privileges.Root {
+		return 0o022
+	}
+	return 0o027
 }
 
 // pipes are the ways from a module's process: ours are read here, theirs are

@@ -52,6 +52,7 @@ type startInfo struct {
 	Host    paths.Host     `json:"host"`
 	Format  logging.Format `json:"format"`
 	Debug   bool           `json:"debug"`
+	Umask   int            `json:"umask"`
 }
 
 // maxMessage bounds what a module can make the supervisor hold, in bytes.

@@ -80,6 +80,17 @@ func Run(ctx context.Context, o Options) error {
 	return errors.Join(err, s.close())
 }
 
+// Check loads the configuration and looks up users and groups, as Run does
+// first, and changes nothing.
+func Check(o Options) error {
+	s := &supervisor{o: o}
+	if _, err := s.identities(); err != nil {
+		return err
+	}
+	_, err := o.Load()
+	return err
+}
+
 // supervisor is one running supervisor.
 type supervisor struct {
 	o       Options

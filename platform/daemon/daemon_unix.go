@@ -14,7 +14,6 @@ import (
 
 func newSession(cmd *exec.Cmd) {
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
-	cmd.Dir = "/"
 }
 
 // inherit takes over a descriptor, if it is a pipe: the variable that names it

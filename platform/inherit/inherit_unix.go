@@ -25,9 +25,9 @@ func take(fd int, name string) (*os.File, error) {
 	return os.NewFile(uintptr(fd), name), nil
 }
 
-// Confine sets what every daemon's process should have: a umask of 027, and no
-// core dumps, which would hold what only root may read.
-func Confine() error {
-	unix.Umask(0o027)
+// Confine sets what every daemon's process should have: its umask, and no core
+// dumps, which would hold what only root may read.
+func Confine(umask int) error {
+	unix.Umask(umask)
 	return os.NewSyscallError("setrlimit", unix.Setrlimit(unix.RLIMIT_CORE, &unix.Rlimit{}))
 }
