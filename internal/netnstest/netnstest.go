@@ -62,6 +62,7 @@ func Main(m *testing.M, roles map[string]Role) int {
 type Net struct {
 	t                testing.TB
 	Victim, Attacker string // the namespaces' names
+	to4, to6         string // what the attacker dials
 }
 
 // counter keeps the namespaces of parallel tests of one process apart.
@@ -76,17 +77,48 @@ func New(t testing.TB) *Net {
 		testenv.Skip(t, "needs ip (package iproute2)")
 	}
 	suffix := fmt.Sprintf("%d-%d", os.Getpid(), counter.Add(1))
-	n := &Net{t: t, Victim: "hidsv" + suffix, Attacker: "hidsa" + suffix}
-	for _, ns := range []string{n.Victim, n.Attacker} {
-		if out, err := exec.Command("ip", "netns", "add", ns).CombinedOutput(); err != nil {
-			testenv.Skip(t, fmt.Sprintf("needs network namespaces: %v: %s", err, out))
-		}
-		t.Cleanup(func() { _ = exec.Command("ip", "netns", "delete", ns).Run() })
-	}
+	n := &Net{t: t, Victim: "hidsv" + suffix, Attacker: "hidsa" + suffix, to4: V4("1"), to6: V6("1")}
+	n.add(n.Victim)
+	n.add(n.Attacker)
 	n.ip("link", "add", "eth0", "netns", n.Victim, "type", "veth", "peer", "name", "eth0", "netns", n.Attacker)
 	n.up(n.Victim, "1")
 	n.up(n.Attacker, "2", "3")
 	return n
+}
+
+func (n *Net) add(ns string) {
+	n.t.Helper()
+	if out, err := exec.Command("ip", "netns", "add", ns).CombinedOutput(); err != nil {
+		testenv.Skip(n.t, fmt.Sprintf("needs network namespaces: %v: %s", err, out))
+	}
+	n.t.Cleanup(func() { _ = exec.Command("ip", "netns", "delete", ns).Run() })
+}
+
+// Router puts a host behind the victim and returns a Net whose attacker talks
+// to that host, through the victim.
+func (n *Net) Router() *Net {
+	n.t.Helper()
+	inner := "hidsi" + strings.TrimPrefix(n.Victim, "hidsv")
+	n.add(inner)
+	n.ip("-n", inner, "link", "set", "lo", "up")
+	n.ip("link", "add", "eth1", "netns", n.Victim, "type", "veth", "peer", "name", "eth0", "netns", inner)
+	for _, x := range [][3]string{{n.Victim, "eth1", "1"}, {inner, "eth0", "2"}} {
+		n.ip("-n", x[0], "link", "set", x[1], "up")
+		n.ip("-n", x[0], "address", "add", "10.98.0."+x[2]+"/24", "dev", x[1])
+		n.ip("-n", x[0], "address", "add", "fd98::"+x[2]+"/64", "dev", x[1], "nodad")
+	}
+	for _, x := range [][3]string{{inner, "10.98.0.1", "fd98::1"}, {n.Attacker, V4("1"), V6("1")}} {
+		n.ip("-n", x[0], "route", "add", "default", "via", x[1])
+		n.ip("-n", x[0], "-6", "route", "add", "default", "via", x[2])
+	}
+	const forward = "echo 1 > /proc/sys/net/ipv4/ip_forward; echo 1 > /proc/sys/net/ipv6/conf/all/forwarding"
+	if out, err := n.Exec(n.Victim, "sh", "-ec", forward).CombinedOutput(); err != nil {
+		testenv.Skip(n.t, fmt.Sprintf("needs to forward packets in a namespace: %v: %s", err, out))
+	}
+	n.Start(inner, "serve").Expect("ready")
+	router := *n
+	router.to4, router.to6 = "10.98.0.2", "fd98::2"
+	return &router
 }
 
 func (n *Net) up(ns string, hosts ...string) {
@@ -228,6 +260,16 @@ func (k *Talker) End() []string {
 	return rest
 }
 
+// Hold starts a standing connection from an address. Each line said to it is a
+// number of milliseconds; it answers echo, or silence when a byte did not get
+// there and back in that time.
+func (n *Net) Hold(from string) *Talker {
+	n.t.Helper()
+	k := n.Start(n.Attacker, "hold", n.to4, n.to6, from)
+	k.Expect("connected")
+	return k
+}
+
 // Open waits until the attacker gets through to the victim's port from each of
 // these addresses of its own.
 func (n *Net) Open(from ...string) { n.t.Helper(); n.demand("open", Patience, from) }
@@ -238,7 +280,7 @@ func (n *Net) Blocked(from ...string) { n.t.Helper(); n.demand("blocked", glance
 func (n *Net) demand(verdict string, wait time.Duration, from []string) {
 	n.t.Helper()
 	want := strings.Repeat(verdict+"\n", len(from))
-	out := n.Do(n.Attacker, "dial", append([]string{strconv.Itoa(int(wait.Milliseconds()))}, from...)...)
+	out := n.Do(n.Attacker, "dial", append([]string{strconv.Itoa(int(wait.Milliseconds())), n.to4, n.to6}, from...)...)
 	if out != want {
 		n.t.Fatalf("from %v: %q, want %q", from, out, want)
 	}

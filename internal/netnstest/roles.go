@@ -43,16 +43,19 @@ func serve(_ []string, stdin *bufio.Reader, stdout io.Writer) error {
 	return err
 }
 
-// connect dials the victim from an address. A connection counts only when it
+// target is the server's address in both families.
+type target struct{ v4, v6 string }
+
+// connect dials the server from an address. A connection counts only when it
 // has brought a byte there and back.
-func connect(from string, deadline time.Time) (net.Conn, error) {
+func (t target) connect(from string, deadline time.Time) (net.Conn, error) {
 	src, err := netip.ParseAddr(from)
 	if err != nil {
 		return nil, err
 	}
-	to := V4("1")
+	to := t.v4
 	if src.Is6() {
-		to = V6("1")
+		to = t.v6
 	}
 	d := net.Dialer{Deadline: deadline, LocalAddr: net.TCPAddrFromAddrPort(netip.AddrPortFrom(src, 0))}
 	c, err := d.Dial("tcp", net.JoinHostPort(to, strconv.Itoa(port)))
@@ -82,16 +85,17 @@ func echo(c net.Conn, b byte, deadline time.Time) error {
 }
 
 // dial tries to connect for so many milliseconds, from all the addresses at the
-// same time, and prints a verdict for each: dial MILLISECONDS FROM…
+// same time, and prints a verdict for each: dial MILLISECONDS TO4 TO6 FROM…
 func dial(args []string, _ *bufio.Reader, stdout io.Writer) error {
 	deadline, err := until(args[0])
 	if err != nil {
 		return err
 	}
-	verdicts := make([]string, len(args)-1)
+	to, from := target{args[1], args[2]}, args[3:]
+	verdicts := make([]string, len(from))
 	var wg sync.WaitGroup
-	for i, from := range args[1:] {
-		wg.Go(func() { verdicts[i] = verdict(from, deadline) })
+	for i := range from {
+		wg.Go(func() { verdicts[i] = to.verdict(from[i], deadline) })
 	}
 	wg.Wait()
 	_, err = fmt.Fprintln(stdout, strings.Join(verdicts, "\n"))
@@ -100,13 +104,13 @@ func dial(args []string, _ *bufio.Reader, stdout io.Writer) error {
 
 // verdict makes a new connection each second: a SYN that was dropped is repeated
 // later and later, so one alone would notice the end of a block late.
-func verdict(from string, deadline time.Time) string {
+func (t target) verdict(from string, deadline time.Time) string {
 	for try := time.Now(); try.Before(deadline); {
 		try = time.Now().Add(time.Second)
 		if try.After(deadline) {
 			try = deadline
 		}
-		c, err := connect(from, try)
+		c, err := t.connect(from, try)
 		if err == nil {
 			c.Close()
 			return "open"
@@ -119,9 +123,9 @@ func verdict(from string, deadline time.Time) string {
 }
 
 // hold keeps one connection and sends a byte through it for each line on its
-// input, which is the milliseconds to wait for the echo.
+// input, which is the milliseconds to wait for the echo: hold TO4 TO6 FROM.
 func hold(args []string, stdin *bufio.Reader, stdout io.Writer) error {
-	c, err := connect(args[0], time.Now().Add(Patience))
+	c, err := target{args[0], args[1]}.connect(args[2], time.Now().Add(Patience))
 	if err != nil {
 		return err
 	}

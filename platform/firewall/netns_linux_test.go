@@ -200,8 +200,7 @@ func TestStandingConnectionIsCut(t *testing.T) {
 			if out, err := s.Exec(s.Victim, accept[backend]...).CombinedOutput(); err != nil {
 				testenv.Skip(t, fmt.Sprintf("needs %s: %v: %s", accept[backend][0], err, out))
 			}
-			standing := s.Start(s.Attacker, "hold", v4)
-			standing.Expect("connected")
+			standing := s.Hold(v4)
 			standing.Say("60000")
 			standing.Expect("echo")
 			s.block(v4)
@@ -329,5 +328,22 @@ func (s site) flush() {
 	s.t.Helper()
 	if out, err := s.Exec(s.Victim, "nft", "flush", "ruleset").CombinedOutput(); err != nil {
 		testenv.Skip(s.t, fmt.Sprintf("needs nft: %v: %s", err, out))
+	}
+}
+
+// Packets that only pass through are dropped too: the attacker reaches the
+// victim's neighbour through the victim, until it is blocked there.
+func TestForwardedPackets(t *testing.T) {
+	for _, backend := range backends(t) {
+		t.Run(backend, func(t *testing.T) {
+			s := newSite(t, backend)
+			router := s.Router()
+			router.Open(v4, v6)
+			s.block(v4, v6)
+			router.Blocked(v4, v6)
+			router.Open(other4, other6)
+			s.unblock(v4, v6)
+			router.Open(v4, v6)
+		})
 	}
 }
