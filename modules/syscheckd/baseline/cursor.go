@@ -77,9 +77,6 @@ func (c *Cursor) Next() {
 	}
 }
 
-// Covered reports whether a first scan of path was finished.
-func (c *Cursor) Covered(path string) bool { return covered(viewOf(c.tx).roots, path) }
-
 // SkipTo moves to the first key that is not before k.
 func (c *Cursor) SkipTo(k []byte) { c.key, c.val = c.c.Seek(k) }
 

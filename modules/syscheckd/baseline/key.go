@@ -28,12 +28,3 @@ func keyEnd(path string) []byte {
 	k := key(strings.TrimSuffix(path, "/"))
 	return append(k, 1)
 }
-
-// parent returns the path above path; the root is above itself.
-func parent(path string) string {
-	i := strings.LastIndexByte(path, '/')
-	if i <= 0 {
-		return path[:i+1]
-	}
-	return path[:i]
-}

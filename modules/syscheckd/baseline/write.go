@@ -141,17 +141,15 @@ func (w *Writer) Move(from, to string, old, now *record.Record, checks config.Ch
 	return w.create(k, origin, now, checks)
 }
 
-func covered(roots *bolt.Bucket, path string) bool {
-	for {
-		if roots.Get(key(path)) != nil {
-			return true
-		}
-		up := parent(path)
-		if up == path {
-			return false
-		}
-		path = up
-	}
+// Covered returns the paths of which a first scan was finished.
+func (db *DB) Covered() (paths []string, err error) {
+	err = db.bolt.View(func(tx *bolt.Tx) error {
+		return viewOf(tx).roots.ForEach(func(k, _ []byte) error {
+			paths = append(paths, PathOf(k))
+			return nil
+		})
+	})
+	return paths, err
 }
 
 // Cover records that a first scan of path is finished: from now on what appears

@@ -31,7 +31,7 @@ type joiner struct {
 	ops     []op
 	moves   *pairs
 	key     []byte
-	covered coverage
+	covered *coverage
 	unknown []string // what could not be looked at
 	aliases []string // links that are not followed: what is below them is not watched
 }
@@ -196,7 +196,7 @@ func (j *joiner) aliased(path string) bool {
 
 // appeared deals with a path that the baseline does not have.
 func (j *joiner) appeared(path string, encoded []byte) error {
-	if !j.covered.of(j.cur, path) {
+	if !j.covered.of(path) {
 		return j.seed(path, encoded)
 	}
 	now, err := record.Decode(encoded)

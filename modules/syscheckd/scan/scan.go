@@ -84,13 +84,17 @@ func newJoiner(ctx context.Context, db *baseline.DB, o *Options, events *Events,
 	if len(scope) > 0 {
 		from = baseline.AppendKey(nil, scope[0])
 	}
+	covered, err := newCoverage(db)
+	if err != nil {
+		return nil, err
+	}
 	cur, err := db.Cursor(from)
 	if err != nil {
 		return nil, err
 	}
 	return &joiner{
 		ctx: ctx, db: db, o: o, events: events, result: result,
-		scope: scope, cur: cur, moves: newPairs(),
+		scope: scope, cur: cur, moves: newPairs(), covered: covered,
 	}, nil
 }
 
@@ -121,7 +125,7 @@ func (j *joiner) run(roots []string) (err error) {
 // could not be looked at, and gives a first baseline its name.
 func (j *joiner) cover(roots []string) error {
 	fresh := slices.DeleteFunc(slices.Clone(roots), func(r string) bool {
-		return j.cur.Covered(r) || slices.Contains(j.unknown, r)
+		return j.covered.of(r) || slices.Contains(j.unknown, r)
 	})
 	if err := j.cur.Close(); err != nil {
 		return err
@@ -148,18 +152,38 @@ func (j *joiner) writeCover(w *baseline.Writer, fresh []string) error {
 	return nil
 }
 
-// coverage remembers the answer for the directory that the walk is in.
+// coverage answers which paths a first scan has covered before this one.
 type coverage struct {
-	dir string
-	ok  bool
+	roots map[string]bool
+	dir   string // the last directory asked about, and the answer
+	ok    bool
 }
 
-// of reports whether a first scan has covered path before this one.
-func (c *coverage) of(cur *baseline.Cursor, p string) bool {
-	dir := path.Dir(p)
-	if c.dir == dir && c.ok {
-		return true
+func newCoverage(db *baseline.DB) (*coverage, error) {
+	c := &coverage{roots: map[string]bool{}}
+	covered, err := db.Covered()
+	for _, r := range covered {
+		c.roots[r] = true
 	}
-	c.dir, c.ok = dir, cur.Covered(dir)
-	return c.ok || cur.Covered(p)
+	return c, err
+}
+
+func (c *coverage) of(p string) bool {
+	if dir := path.Dir(p); dir != c.dir {
+		c.dir, c.ok = dir, c.climb(dir)
+	}
+	return c.ok || c.roots[p]
+}
+
+func (c *coverage) climb(p string) bool {
+	for {
+		if c.roots[p] {
+			return true
+		}
+		up := path.Dir(p)
+		if up == p {
+			return false
+		}
+		p = up
+	}
 }
