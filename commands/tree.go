@@ -12,6 +12,7 @@ func (p *program) subcommands() []*cobra.Command {
 		p.eventsCommand(),
 		p.reloadCommand(),
 		p.respondCommand(),
+		p.rootcheckCommand(),
 		p.runCommand(),
 		p.statusCommand(),
 		p.versionCommand(),

@@ -10,6 +10,7 @@ import (
 	"hids/modules/event"
 	"hids/modules/rootcheck/check"
 	"hids/modules/rootcheck/policy"
+	"hids/platform/hostfile"
 	"hids/platform/paths"
 	"hids/platform/proc"
 )
@@ -19,16 +20,22 @@ func (o *ossec) policies(ctx context.Context, s *check.Scan) error {
 	if len(s.Config.SystemAudit) == 0 {
 		return check.NotApplicable("system audit file not configured")
 	}
-	target := &policy.Host{FS: s.FS, SkipNFS: s.Config.SkipNFS}
-	if s.Live || s.Host.Proc != "" {
-		target.Procs = func() ([]string, error) { return processNames(s.Host) }
-	}
+	target := PolicyTarget(s.FS, s.Host, s.Config.SkipNFS)
 	for _, name := range s.Config.SystemAudit {
 		if err := o.policyFile(ctx, s, target, name); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// PolicyTarget is a host as policies see it. An image has no processes.
+func PolicyTarget(files *hostfile.FS, host paths.Host, skipNFS bool) *policy.Host {
+	target := &policy.Host{FS: files, SkipNFS: skipNFS}
+	if host.Root == "" || host.Proc != "" {
+		target.Procs = func() ([]string, error) { return processNames(host) }
+	}
+	return target
 }
 
 // processNames returns what `ps` shows of each process: the name that the

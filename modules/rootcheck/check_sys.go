@@ -82,6 +82,7 @@ type sysWalk struct {
 // visit is how a folder is looked at.
 type visit struct {
 	parent hostfile.Info
+	fsType hostfile.FSType // the parent's
 	depth  int
 	read   bool // compare sizes with contents
 	alien  bool // container storage, where modes are those of other hosts
@@ -102,7 +103,7 @@ func containerRoots() []string {
 // dir looks at an open folder, then at those in it, and closes it.
 func (w *sysWalk) dir(d *hostfile.Dir, dir string, v visit) {
 	defer d.Close()
-	fsType, err := d.FSType()
+	self, fsType, err := identify(d, v)
 	if err != nil {
 		w.s.Fault("look into "+dir, err)
 		return
@@ -117,17 +118,23 @@ func (w *sysWalk) dir(d *hostfile.Dir, dir string, v visit) {
 	v.read = (v.read || slices.Contains(readRoots(), dir)) && fsType.CountsLinks()
 	v.alien = v.alien || slices.Contains(containerRoots(), dir)
 	l := w.list(d, dir, &v)
+	l.before = self
 	if fsType.CountsLinks() {
 		w.countLinks(d, dir, l, v)
 	}
-	self, err := d.Info()
-	if err != nil {
-		w.s.Fault("look at "+dir, err)
-		return
-	}
 	for _, name := range l.folders {
-		w.descend(d, path.Join(dir, name), name, visit{parent: self, depth: v.depth + 1, read: v.read, alien: v.alien})
+		w.descend(d, path.Join(dir, name), name, visit{parent: self, fsType: fsType, depth: v.depth + 1, read: v.read, alien: v.alien})
 	}
+}
+
+// identify asks for the file system only where another one begins.
+func identify(d *hostfile.Dir, v visit) (hostfile.Info, hostfile.FSType, error) {
+	self, err := d.Info()
+	if err != nil || v.depth > 0 && self.Dev == v.parent.Dev {
+		return self, v.fsType, err
+	}
+	t, err := d.FSType()
+	return self, t, err
 }
 
 func (w *sysWalk) descend(d *hostfile.Dir, full, name string, v visit) {
@@ -166,7 +173,6 @@ type listing struct {
 // list looks at every entry of a folder.
 func (w *sysWalk) list(d *hostfile.Dir, dir string, v *visit) listing {
 	var l listing
-	l.before, _ = d.Info()
 	for w.ctx.Err() == nil {
 		names, err := d.Names(nameChunk)
 		for _, name := range names {
@@ -187,8 +193,8 @@ func (w *sysWalk) list(d *hostfile.Dir, dir string, v *visit) listing {
 }
 
 func (w *sysWalk) entry(d *hostfile.Dir, dir, name string, v *visit, l *listing) {
-	full := path.Join(dir, name)
 	if sig, ok := w.anywhere[name]; ok {
+		full := path.Join(dir, name)
 		owner := owners(w.ctx, w.s, []string{full})[full]
 		reportRootkit(w.s, "rootkit-name", full, sig, owner)
 	}
@@ -197,19 +203,20 @@ func (w *sysWalk) entry(d *hostfile.Dir, dir, name string, v *visit, l *listing)
 	case hostfile.Gone(err):
 		l.missing = append(l.missing, name)
 	case err != nil:
-		w.s.Fault("look at "+full, err)
+		w.s.Fault("look at "+path.Join(dir, name), err)
 	case info.IsDir():
 		l.folders = append(l.folders, name)
 	case info.IsRegular():
-		w.file(d, full, name, info, v)
+		w.file(d, dir, name, info, v)
 	}
 }
 
-func (w *sysWalk) file(d *hostfile.Dir, full, name string, info hostfile.Info, v *visit) {
-	if v.read && full != "/dev/bus/usb/.usbfs/devices" {
-		w.compareSize(d, full, name, info)
+func (w *sysWalk) file(d *hostfile.Dir, dir, name string, info hostfile.Info, v *visit) {
+	if v.read && dir != "/dev/bus/usb/.usbfs" {
+		w.compareSize(d, path.Join(dir, name), name, info)
 	}
 	if info.UID == 0 && info.Mode&0o002 != 0 && !v.alien {
+		full := path.Join(dir, name)
 		text := writableText(full)
 		w.s.Report(aboutFile(w.s, check.Finding{
 			Kind: check.Suspicious, Rule: "world-writable", Title: text, Wire: text,

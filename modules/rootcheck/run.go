@@ -4,6 +4,7 @@ package rootcheck
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -101,6 +102,31 @@ func (sc *Scanner) Run(ctx context.Context, names []string, memory func(check st
 		outcomes = append(outcomes, runCheck(ctx, c, base, memory(c.Name), found))
 	}
 	return outcomes, ctx.Err()
+}
+
+// Once runs the named checks outside the daemon and makes a report. With keeps
+// the store remembers it; without, nothing is known of earlier runs.
+func (sc *Scanner) Once(ctx context.Context, names []string, store *Store, keeps bool) (*Report, error) {
+	memory := func(string) *check.Memory { return check.NewMemory(nil) }
+	if keeps {
+		var err error
+		if memory, err = store.Memory(); err != nil {
+			return nil, err
+		}
+	}
+	start := time.Now()
+	outcomes, err := sc.Run(ctx, names, memory, func(check.Finding) {})
+	if err != nil {
+		return nil, err
+	}
+	if keeps {
+		report, _, err := store.Finish(ctx, start, time.Now(), "scan-now", outcomes)
+		return report, err
+	}
+	var st stored
+	st.Memory = map[string]json.RawMessage{}
+	st.take(outcomes, time.Now(), &Changes{})
+	return &Report{Start: start, End: time.Now(), Trigger: "scan-now", Outcomes: outcomes, Entries: st.Last.Entries}, nil
 }
 
 // packages keeps a typed nil out of the interface.

@@ -64,8 +64,8 @@ func Groups() []Group {
 
 // Need is a capability and why a check asks for it.
 type Need struct {
-	Cap string // as in capabilities(7): "CAP_SYS_PTRACE"
-	Why string // "read /proc/PID/exe of other users' processes"
+	Cap string `json:"capability"` // as in capabilities(7): "CAP_SYS_PTRACE"
+	Why string `json:"why"`        // "read /proc/PID/exe of other users' processes"
 }
 
 // ErrNotApplicable marks a check that has no meaning on this host.
