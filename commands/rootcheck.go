@@ -9,13 +9,11 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"os"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
-	"hids/config"
 	"hids/modules/rootcheck"
 	"hids/modules/rootcheck/check"
 	"hids/platform/control"
@@ -93,7 +91,7 @@ func askScan(ctx context.Context, layout paths.Layout, names []string) (*rootche
 }
 
 func (p *program) scanHere(ctx context.Context, layout paths.Layout, host string, names []string) (*rootcheck.Report, error) {
-	cfg, err := p.rootcheckConfig(ctx, layout)
+	cfg, err := p.loadConfig(ctx, layout)
 	if err != nil {
 		return nil, err
 	}
@@ -113,25 +111,6 @@ func (p *program) scanHere(ctx context.Context, layout paths.Layout, host string
 		p.warn("%s is not there, so nothing of this scan is remembered", layout.Home)
 	}
 	return report, nil
-}
-
-func isDir(path string) bool {
-	info, err := os.Stat(path)
-	return err == nil && info.IsDir()
-}
-
-// rootcheckConfig loads what concerns rootcheck. Without any file OSSEC's
-// defaults hold.
-func (p *program) rootcheckConfig(ctx context.Context, layout paths.Layout) (*config.Config, error) {
-	o := config.LoadOptions{OssecConf: layout.OssecConf(), HidsConf: layout.HidsConf(), AgentConf: layout.AgentConf(), AgentInfo: layout.AgentInfo()}
-	if p.configFile != "" {
-		o.OssecConf, o.Required = p.configFile, true
-	}
-	cfg, faults := config.Load(ctx, o)
-	if cfg == nil {
-		return nil, failWith(exitUsage, faults.Err())
-	}
-	return cfg, nil
 }
 
 // rootcheckLog says on stderr what could not be looked at, and with -d more.
