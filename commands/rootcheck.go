@@ -25,15 +25,18 @@ func (p *program) rootcheckCommand() *cobra.Command {
 		now  bool
 		host string
 	)
+	s := &service{}
 	cmd := &cobra.Command{
 		Use:   "rootcheck [flags] [CHECK]...",
 		Short: "Look for rootkits and for settings that should be different",
-		Long: `Look for rootkits and for settings that should be different.
+		Long: `Look for rootkits and for settings that should be different, as a daemon, when
+it is time to.
 
 With --scan-now the checks run once, in the daemon where one runs, and what
 they find is printed: what it is, why it matters and how to look closer. With
 names only those checks run; hids rootcheck checks lists them.`,
-		Example: `  hids rootcheck --scan-now
+		Example: `  hids rootcheck
+  hids rootcheck --scan-now
   hids rootcheck --scan-now files trojans
   hids rootcheck --scan-now --host /mnt/image
   hids rootcheck accept 3f2a9c01d7be --note "our own build"`,
@@ -45,11 +48,12 @@ names only those checks run; hids rootcheck checks lists them.`,
 			case len(args) > 0 && !now:
 				return usageError("%q is no command of rootcheck; to run a check add --scan-now", args[0])
 			case !now:
-				return cmd.Help()
+				return p.serveModule(cmd.Context(), s, rootcheck.Name)
 			}
 			return p.scanNow(cmd.Context(), host, args)
 		},
 	}
+	s.addFlags(cmd)
 	cmd.Flags().BoolVar(&now, "scan-now", false, "run the checks once, here, and print what they find")
 	cmd.Flags().StringVar(&host, "host", "", "look at the system mounted at this folder instead of this machine")
 	cmd.AddCommand(p.rootcheckList(), p.rootcheckAccept(), p.rootcheckChecks(), p.rootcheckPolicy())

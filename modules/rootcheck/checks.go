@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"hids/modules/rootcheck/check"
+	"hids/modules/rootcheck/kernel"
 	"hids/modules/rootcheck/process"
 	"hids/platform/paths"
 )
@@ -14,5 +15,5 @@ import (
 // those that OSSEC does not have before its last one.
 func Checks(layout paths.Layout) []check.Check {
 	o := &ossec{layout: layout}
-	return slices.Concat(o.checks(), process.Checks(), []check.Check{interfaces()})
+	return slices.Concat(o.checks(), process.Checks(), kernel.Checks(), []check.Check{interfaces()})
 }
