@@ -104,6 +104,10 @@ type Options[T any] struct {
 	Workers     int           // 0: one for each processor
 	SkipNetwork bool          // leave network file systems out
 	Deadline    time.Duration // for one operation; more than 0
+	// Wake, when it can be received from, makes the walk call Pause between two
+	// items, or while it waits for one. An error ends the walk. Both may be nil.
+	Wake  <-chan struct{}
+	Pause func() error
 	// Ticks drives the deadline, eight ticks long. nil: a ticker.
 	Ticks <-chan time.Time
 }

@@ -160,6 +160,10 @@ func (e *entry[T]) release() {
 func (p *pool[T]) consume(emit func(*Item[T]) error) error {
 	for {
 		select {
+		case <-p.o.Wake:
+			if err := p.o.Pause(); err != nil {
+				return err
+			}
 		case b, more := <-p.ordered:
 			if !more {
 				close(p.finished)
@@ -176,10 +180,17 @@ func (p *pool[T]) consume(emit func(*Item[T]) error) error {
 }
 
 func (p *pool[T]) hand(b *batch[T], emit func(*Item[T]) error) error {
-	select {
-	case <-b.done:
-	case <-p.ctx.Done():
-		return p.ctx.Err()
+	for done := false; !done; {
+		select {
+		case <-b.done:
+			done = true
+		case <-p.o.Wake:
+			if err := p.o.Pause(); err != nil {
+				return err
+			}
+		case <-p.ctx.Done():
+			return p.ctx.Err()
+		}
 	}
 	for i := range b.entries {
 		if err := emit(&b.entries[i].Item); err != nil {

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"hids/config"
 	"hids/config/rules"
 	"hids/platform/fsstat"
 	"hids/platform/fswalk"
@@ -21,6 +22,7 @@ type chooser struct {
 	// passing holds the directories that are entered only for the sake of a
 	// root below them: nothing else in them is watched.
 	passing map[string]bool
+	enter   func(dir string, entry *config.Directory) // may be nil
 }
 
 func newChooser(r *rules.Rules, roots []string) *chooser {
@@ -45,11 +47,24 @@ func (c *chooser) choose(p string, kind fsstat.Kind) (visit, descend bool) {
 		return visit, false
 	}
 	descend = visit && c.rules.Descend(p)
+	if descend {
+		c.entering(p)
+	}
 	if !descend && c.above[p] {
 		c.passing[p] = true
 		return visit, true
 	}
 	return visit, descend
+}
+
+// entering tells that the content of p is about to be read.
+func (c *chooser) entering(p string) {
+	if c.enter == nil {
+		return
+	}
+	if entry, ok := c.rules.ForDir(p); ok {
+		c.enter(p, &entry)
+	}
 }
 
 // watches reports whether a rule covers p and none ignores it.

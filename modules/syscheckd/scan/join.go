@@ -5,6 +5,7 @@ package scan
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -32,6 +33,7 @@ type joiner struct {
 	moves   *pairs
 	key     []byte
 	covered *coverage
+	looked  looked
 	unknown []string // what could not be looked at
 	aliases []string // links that are not followed: what is below them is not watched
 }
@@ -85,6 +87,10 @@ func (j *joiner) item(it *fswalk.Item[finding]) error {
 
 func (j *joiner) found(it *fswalk.Item[finding]) error {
 	f := &it.Value
+	if j.looked.covers(it.Path) {
+		j.passOver(it.Path)
+		return nil
+	}
 	if slices.Contains(j.scope, it.Path) && !watched(j.o.Rules, it.Path, it.Kind == fsstat.Dir) {
 		return nil // asked for by name, but left out by restrict
 	}
@@ -178,6 +184,9 @@ func (j *joiner) finish() error {
 
 // vanished deals with a path that the walk did not come to.
 func (j *joiner) vanished(path string, encoded []byte) error {
+	if j.looked.covers(path) {
+		return nil
+	}
 	old, err := record.Decode(encoded)
 	if err != nil {
 		return fmt.Errorf("read baseline: %q: %w", path, err)
@@ -276,10 +285,12 @@ func (j *joiner) entry(path string, r *record.Record) *config.Directory {
 }
 
 func (j *joiner) report(c *Change, o op) error {
-	j.result.Changes[c.Action]++
-	if err := j.events.Change(c); err != nil {
+	if err := j.events.Change(c); errors.Is(err, ErrLater) {
+		return nil
+	} else if err != nil {
 		return err
 	}
+	j.result.Changes[c.Action]++
 	j.ops = append(j.ops, o)
 	return nil
 }

@@ -31,6 +31,12 @@ type Options struct {
 	Deadline       time.Duration // for one operation of the file system; 0: DefaultDeadline
 	Progress       *Progress     // updated while the scan runs; may be nil
 
+	// Live lets looks at single files be done while the scan runs; may be nil.
+	Live *Live
+	// Look makes the scan a part of the work: it says nothing of whether its
+	// paths were ever covered, and does not finish a first scan.
+	Look bool
+
 	// Content takes the content of a regular file while it is read for its
 	// sums, for report_changes: a file is read once. It is asked before each
 	// read, by any worker; nil, or a nil Content, if nobody wants it.

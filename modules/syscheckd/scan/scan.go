@@ -101,6 +101,15 @@ func newJoiner(ctx context.Context, db *baseline.DB, o *Options, events *Events,
 func (j *joiner) run(roots []string) (err error) {
 	defer func() { err = errors.Join(err, j.cur.Close()) }()
 	chooser := newChooser(j.o.Rules, roots)
+	live := j.o.Live
+	if live == nil {
+		live = &Live{}
+	}
+	if chooser.enter = live.Enter; chooser.enter != nil {
+		for _, r := range roots {
+			chooser.entering(r)
+		}
+	}
 	pace := newPacer(j.o.MaxFilesPS, j.o.MaxBytesPS)
 	walkErr := fswalk.Walk(j.ctx, fswalk.Options[finding]{
 		Roots:       roots,
@@ -110,6 +119,8 @@ func (j *joiner) run(roots []string) (err error) {
 		Workers:     j.o.Workers,
 		SkipNetwork: j.o.SkipNFS,
 		Deadline:    j.o.Deadline,
+		Wake:        live.Wake,
+		Pause:       j.pause,
 	}, j.item)
 	if walkErr != nil {
 		// What was told must not be told again.
@@ -124,6 +135,9 @@ func (j *joiner) run(roots []string) (err error) {
 // cover records that the roots are in the baseline now, all but those that
 // could not be looked at, and gives a first baseline its name.
 func (j *joiner) cover(roots []string) error {
+	if j.o.Look {
+		return j.cur.Close()
+	}
 	fresh := slices.DeleteFunc(slices.Clone(roots), func(r string) bool {
 		return j.covered.of(r) || slices.Contains(j.unknown, r)
 	})
