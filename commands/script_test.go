@@ -12,14 +12,21 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"hids/modules/execd/response"
+	"hids/modules/supervisor"
 )
 
 // TestMain makes the test binary run as hids when a script calls it so.
 func TestMain(m *testing.M) {
 	hids := func() { os.Exit(Main(os.Args)) }
+	if supervisor.IsChild() { // under a name that no script calls it by
+		hids()
+	}
 	names := map[string]func(){"hids": hids}
 	for _, name := range response.Names() {
 		names[name] = hids
+	}
+	for _, d := range ossecDaemons() {
+		names[d.name] = hids
 	}
 	testscript.Main(m, names)
 }
@@ -33,10 +40,12 @@ func TestScripts(t *testing.T) {
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("HIDS_HOME", env.WorkDir+"/home")
 			env.Setenv("NO_COLOR", "1")
+			setupDaemons(env)
 			return nil
 		},
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
 			"code": cmdCode,
+			"stop": cmdStop,
 		},
 	})
 }
