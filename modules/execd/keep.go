@@ -45,7 +45,12 @@ func (d *Daemon) keep(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-d.renew:
-		case <-lost:
+		case _, watching := <-lost:
+			if !watching {
+				lost = nil
+				d.log.Warn("packet filter is no longer watched: rules that others remove are put back at the next start")
+				continue
+			}
 			d.log.Warn("somebody took rules of ours out of the packet filter: they are put back")
 		}
 		d.reconcile(ctx)
@@ -87,7 +92,11 @@ func (d *Daemon) standing() []response.Block {
 	var all []response.Block
 	for _, b := range d.store.List() {
 		if !b.Ending && !d.store.NeedsStart(&b) {
-			all = append(all, kept(&b, b.Until))
+			k := kept(&b, b.Until)
+			if d.policy.ipv6Prefix < 128 {
+				k.Prefix = d.policy.ipv6Prefix
+			}
+			all = append(all, k)
 		}
 	}
 	return all

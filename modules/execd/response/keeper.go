@@ -20,6 +20,7 @@ type Block struct {
 	Program string    // base name of the program, as ar.conf has it: firewall-drop.sh
 	IP      string    // as the request wrote it
 	Until   time.Time // zero: no end
+	Prefix  int       // length of the IPv6 network that is blocked with the address; 0 or 128: none
 }
 
 // Keeper makes the host agree with execd's account of what is blocked. Its
@@ -76,7 +77,7 @@ func (k *Keeper) Reconcile(ctx context.Context, blocks []Block) (changed bool, e
 			faults = append(faults, routes.Blackhole(ctx, k.env.Run, addr))
 		default:
 			wants[kind.tool] = append(wants[kind.tool],
-				firewall.Want{Addr: addr, Bits: k.env.Config.IPv6Prefix, Until: b.Until})
+				firewall.Want{Addr: addr, Bits: b.Prefix, Until: b.Until})
 		}
 	}
 	for tool, want := range wants {

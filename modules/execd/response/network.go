@@ -83,9 +83,14 @@ func customBlock(_ context.Context, c call) error {
 	return mark(dir, addr)
 }
 
-// mark leaves a file that is there as it is.
+// mark leaves a file that is there as it is. Others read it, so execd's umask
+// must not count.
 func mark(dir string, addr netip.Addr) error {
-	if err := os.MkdirAll(dir, 0o755); err != nil {
+	err := os.Mkdir(dir, 0o755)
+	if err == nil {
+		err = os.Chmod(dir, 0o755)
+	}
+	if err != nil && !errors.Is(err, fs.ErrExist) {
 		return fmt.Errorf("make the folder of blocked addresses: %w", err)
 	}
 	f, err := os.OpenFile(filepath.Join(dir, addr.String()), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
@@ -95,7 +100,7 @@ func mark(dir string, addr netip.Addr) error {
 	if err != nil {
 		return fmt.Errorf("mark the address: %w", err)
 	}
-	return f.Close()
+	return errors.Join(f.Chmod(0o644), f.Close())
 }
 
 func unmark(dir string, addr netip.Addr) error {

@@ -237,7 +237,7 @@ func TestBuiltIn(t *testing.T) {
 		t.Fatal(err)
 	}
 	k := NewKeeper(e)
-	for name, want := range map[string]bool{"firewall-drop.sh": true, "custom.sh": false, "host-deny.sh": false,
+	for name, want := range map[string]bool{"firewall-drop.sh": true, "custom.sh": false, "host-deny.sh": false, "route-null.sh": true,
 		"../bin/firewall-drop.sh": false} {
 		if k.BuiltIn(name) != want {
 			t.Errorf("%s: %t", name, !want)
