@@ -74,6 +74,7 @@ func (p *program) configCheck(cmd *cobra.Command) error {
 	answer := checkAnswer{Valid: cfg != nil, Files: []string{}, Faults: append(config.Faults{}, faults...)}
 	if cfg != nil {
 		answer.Files = append(answer.Files, cfg.Files...)
+		checkFolders(cfg, &answer)
 	}
 	p.checkResponses(layout, &answer)
 	if err := p.printCheck(&answer); err != nil {
@@ -83,6 +84,19 @@ func (p *program) configCheck(cmd *cobra.Command) error {
 		return exitWith(exitUsage)
 	}
 	return nil
+}
+
+// checkFolders tells of folders that are not there: a misspelt name watches
+// nothing. The built-in configuration names some that not every host has.
+func checkFolders(cfg *config.Config, answer *checkAnswer) {
+	for _, d := range cfg.Syscheck.Directories {
+		if rules.IsGlob(d.Path) || d.Pos.File == config.DefaultName {
+			continue
+		}
+		if _, err := os.Lstat(paths.Host{}.Path(d.Path)); errors.Is(err, fs.ErrNotExist) {
+			answer.Faults.Warnf(d.Pos, "nothing is watched for it until it is there", "%q does not exist", d.Path)
+		}
+	}
 }
 
 // checkResponses adds the faults of ar.conf, which execd reads by itself.

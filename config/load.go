@@ -76,6 +76,10 @@ func Load(ctx context.Context, o LoadOptions) (*Config, Faults) {
 		o.Getenv = os.Getenv
 	}
 	l := &loader{opts: o, cfg: Default(), seen: map[string]Pos{}}
+	if o.Windows { // OSSEC's defaults there
+		l.cfg.ActiveResponse.Disabled = true
+		l.cfg.Rootcheck.BaseDirectory = "C:"
+	}
 	for _, step := range []func(){l.local, l.remote, l.internal, l.check} {
 		if ctx.Err() != nil {
 			l.faults.Fatalf(Pos{File: o.OssecConf}, "", "load the configuration: %v", ctx.Err())

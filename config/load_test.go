@@ -261,6 +261,9 @@ func TestWindowsPaths(t *testing.T) {
 	if got := texts(cfg.Syscheck.Ignore); !slices.Equal(got, []string{"sregex /temp/|.log$"}) {
 		t.Errorf("%q", got)
 	}
+	if !cfg.ActiveResponse.Disabled || cfg.Rootcheck.BaseDirectory != "C:" {
+		t.Error("OSSEC's defaults for Windows are others")
+	}
 }
 
 func TestScanTimeAndDay(t *testing.T) {
@@ -356,10 +359,10 @@ func TestWazuhSyscheckIsUnderstood(t *testing.T) {
 
 func TestRootcheck(t *testing.T) {
 	cfg := good(t, files{"ossec.conf": `<ossec_config><rootcheck><rootkit_files>/a</rootkit_files><system_audit>/p1</system_audit>
-		<system_audit>/p2</system_audit><check_pids>no</check_pids><check_dev>no</check_dev><check_dev>yes</check_dev><frequency>7</frequency>
+		<system_audit>/p2</system_audit><check_pids>no</check_pids><check_dev>no</check_dev><check_dev>yes</check_dev><check_policy>no</check_policy><frequency>7</frequency>
 		<ignore>/x</ignore><base_directory>/mnt/</base_directory></rootcheck></ossec_config>`})
 	r := cfg.Rootcheck
-	if r.RootkitFiles != "/a" || !slices.Equal(r.SystemAudit, []string{"/p1", "/p2"}) || !r.Off["pids"] || r.Off["dev"] ||
+	if r.RootkitFiles != "/a" || !slices.Equal(r.SystemAudit, []string{"/p1", "/p2"}) || !r.Off["pids"] || r.Off["dev"] || !r.Off["unixaudit"] ||
 		r.Frequency != 7*time.Second || len(r.Ignore) != 1 || r.BaseDirectory != "/mnt" || r.Disabled {
 		t.Errorf("%+v", r)
 	}

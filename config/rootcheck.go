@@ -34,12 +34,14 @@ func (l *loader) rootcheckElements() map[string]handler {
 	for _, check := range rootcheckChecks {
 		table["check_"+check] = l.switchOff(check)
 	}
+	// OSSEC documents check_policy and never built it. What it would do on Unix
+	// is what check_unixaudit does.
+	table["check_policy"] = l.switchOff("unixaudit")
 	return table
 }
 
-// rootcheckChecks are what check_… can switch off. "policy" is documented by
-// OSSEC and was never built; here it stands for the policy files.
-var rootcheckChecks = strings.Fields("dev files if pids ports sys trojans unixaudit winapps winaudit winmalware policy")
+// rootcheckChecks are what check_… can switch off.
+var rootcheckChecks = strings.Fields("dev files if pids ports sys trojans unixaudit winapps winaudit winmalware")
 
 func (l *loader) rootcheckOwn() map[string]handler {
 	r := &l.cfg.Rootcheck

@@ -125,8 +125,11 @@ func names(tables ...map[string]handler) []string {
 // origin notes where the setting of n comes from.
 func (l *loader) origin(n *xmlconf.Node) {
 	name := n.Name
-	if name == "max_eps" {
+	switch name { // other names of the same setting
+	case "max_eps":
 		name = "max_events_per_second"
+	case "check_policy":
+		name = "check_unixaudit"
 	}
 	l.cfg.Origins[l.section+"."+name] = n.Pos
 }

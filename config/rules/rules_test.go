@@ -207,21 +207,3 @@ func BenchmarkRules(b *testing.B) {
 		_, _ = r.For("/usr/share/doc/some-package/examples/file.txt")
 	}
 }
-
-func TestSelectorKnowsNoRestrict(t *testing.T) {
-	s := syscheck(dir("/etc", -1, ""), dir("/etc/a/", 0, ".conf$"))
-	s.Ignore = []config.PathRule{{Prefix: "/etc/mtab"}}
-	sel := rules.New(s).Selector()
-	if got := sel.Roots(); !slices.Equal(got, []string{"/etc", "/etc/a"}) {
-		t.Errorf("roots %q", got)
-	}
-	for path, want := range map[string]string{"/etc/a/x.key": "/etc/a", "/etc/a/b/c": "/etc", "/var": ""} {
-		d, root := sel.For(path)
-		if root != want || (d == nil) != (want == "") {
-			t.Errorf("%s: %v, %q", path, d, root)
-		}
-	}
-	if !sel.Ignored("/etc/mtab") || sel.Ignored("/etc/x") {
-		t.Error("ignore rules are not asked")
-	}
-}
