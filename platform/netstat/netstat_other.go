@@ -23,3 +23,6 @@ func NewBinder(string) (*Binder, error) { return nil, errors.ErrUnsupported }
 
 // InUse is Linux's.
 func (*Binder) InUse(int) (bool, error) { return false, errors.ErrUnsupported }
+
+// ListsBound is Linux's.
+func ListsBound() (bool, error) { return false, errors.ErrUnsupported }

@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package network
+
+import (
+	"context"
+	"maps"
+	"strconv"
+	"strings"
+	"time"
+
+	"hids/modules/rootcheck/check"
+	"hids/platform/paths"
+	"hids/platform/proc"
+)
+
+// rounds is how often a difference has to be seen before it is reported:
+// connections come and go between two listings.
+const (
+	rounds = 3
+	pause  = 50 * time.Millisecond
+)
+
+// excessive is how many hidden ports of a protocol are named, as in OSSEC.
+const excessive = 20
+
+// Checks lists the checks of this package in the order in which they run.
+func Checks() []check.Check {
+	ptrace := check.Need{Cap: "CAP_SYS_PTRACE", Why: "see which process holds a socket"}
+	return []check.Check{
+		{
+			Name: "ports", Switch: "ports", Group: check.Network, Live: true,
+			Title: "ports that are in use and that nothing lists",
+			Needs: []check.Need{{Cap: "CAP_NET_BIND_SERVICE", Why: "try to bind ports below 1024"}},
+			Run:   hiddenPorts,
+		}, {
+			Name: "sockets", Switch: "ports", Group: check.Network, Live: true,
+			Title: "sockets that /proc/net shows and sock_diag does not, or the other way round",
+			Run:   hiddenSockets,
+		}, {
+			Name: "sniffers", Group: check.Network, Live: true,
+			Title: "programs that listen to packets below TCP and UDP",
+			Needs: []check.Need{ptrace, {Cap: "CAP_NET_ADMIN", Why: "see the filters of packet sockets"}},
+			Run:   sniffers,
+		}, {
+			Name: "promiscuity", Switch: "if", Group: check.Network, Live: true,
+			Title: "interfaces that take in every packet for no reason that the kernel tells",
+			Run:   promiscuity,
+		}, {
+			Name: "listeners", Group: check.Network, Live: true,
+			Title: "programs that began to listen on a port",
+			Needs: []check.Need{ptrace}, Run: listeners,
+		},
+	}
+}
+
+// rest waits between two rounds.
+func rest(ctx context.Context) error {
+	t := time.NewTimer(pause)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-t.C:
+		return nil
+	}
+}
+
+// stable calls look as often as a difference has to be seen and returns what
+// it found every time, with the last round's values.
+func stable[K comparable, V any](ctx context.Context, look func() (map[K]V, error)) (map[K]V, error) {
+	var seen map[K]V
+	for round := range rounds {
+		now, err := look()
+		if err != nil {
+			return nil, err
+		}
+		if round > 0 {
+			maps.DeleteFunc(now, func(k K, _ V) bool { _, ok := seen[k]; return !ok })
+		}
+		if seen = now; len(seen) == 0 || round == rounds-1 {
+			break
+		}
+		if err := rest(ctx); err != nil {
+			return nil, err
+		}
+	}
+	return seen, nil
+}
+
+// holder is the process that has a socket open.
+type holder struct {
+	pid int
+	exe string
+}
+
+// holders maps the inode of every socket to a process that has it, and returns
+// how many processes could not be looked at.
+func holders(h paths.Host) (map[uint32]holder, int, error) {
+	exes := make(map[int]string)
+	held := make(map[uint32]holder)
+	denied, err := proc.FDs(h, []string{"socket:["}, func(fd proc.FD) {
+		text := strings.TrimSuffix(strings.TrimPrefix(fd.Target, "socket:["), "]")
+		inode, err := strconv.ParseUint(text, 10, 64)
+		if err != nil {
+			return
+		}
+		exe, ok := exes[fd.PID]
+		if !ok {
+			exe, _ = proc.Exe(h, fd.PID)
+			exes[fd.PID] = exe
+		}
+		held[uint32(inode)] = holder{fd.PID, exe}
+	})
+	return held, denied, err
+}

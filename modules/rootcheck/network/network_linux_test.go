@@ -1,0 +1,355 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package network
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"hids/internal/testenv"
+	"hids/modules/rootcheck/check"
+	"hids/platform/netstat"
+	"hids/platform/paths"
+	"hids/platform/plant"
+)
+
+// run asks one check, and returns the findings and what it remembers.
+func run(t testing.TB, f func(context.Context, *check.Scan) error, h paths.Host, memory json.RawMessage) ([]check.Finding, json.RawMessage) {
+	t.Helper()
+	s, found := newScan(h, memory)
+	if err := f(t.Context(), s); errors.Is(err, check.ErrNotApplicable) {
+		testenv.Skip(t, err.Error())
+	} else if err != nil {
+		t.Fatal(err)
+	}
+	raw, _ := s.Memory.Bytes()
+	return *found, raw
+}
+
+func newScan(h paths.Host, memory json.RawMessage) (*check.Scan, *[]check.Finding) {
+	var found []check.Finding
+	return &check.Scan{
+		Host: h, Live: true, Check: "test", Log: slog.New(slog.DiscardHandler), Memory: check.NewMemory(memory),
+		Emit: func(f check.Finding) { found = append(found, f) },
+	}, &found
+}
+
+func wires(found []check.Finding) []string {
+	var list []string
+	for _, f := range found {
+		list = append(list, f.Wire)
+	}
+	slices.Sort(list)
+	return list
+}
+
+func expect(t *testing.T, found []check.Finding, want ...string) {
+	t.Helper()
+	slices.Sort(want)
+	if diff := cmp.Diff(want, wires(found)); diff != "" {
+		t.Errorf("findings (-want +got):\n%s", diff)
+	}
+}
+
+// listen opens a listening port until the test ends.
+func listen(t *testing.T) int {
+	t.Helper()
+	l, err := net.Listen("tcp4", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	return l.Addr().(*net.TCPAddr).Port
+}
+
+// fakeNet copies /proc/net/tcp and its like without the lines of a port, and
+// links to the rest of /proc.
+func fakeNet(t *testing.T, without int) paths.Host {
+	t.Helper()
+	dir := t.TempDir()
+	entries, err := os.ReadDir("/proc")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range entries {
+		if e.Name() != "net" {
+			if err := os.Symlink("/proc/"+e.Name(), filepath.Join(dir, e.Name())); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if err := os.Mkdir(filepath.Join(dir, "net"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for _, table := range netstat.Tables() {
+		b, err := os.ReadFile("/proc/net/" + table.Name())
+		if err != nil {
+			continue
+		}
+		var kept strings.Builder
+		for line := range strings.Lines(string(b)) {
+			if !strings.Contains(line, fmt.Sprintf(":%04X ", without)) {
+				kept.WriteString(line)
+			}
+		}
+		if err := os.WriteFile(filepath.Join(dir, "net", table.Name()), []byte(kept.String()), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return paths.Host{Proc: dir}
+}
+
+// TestPortMissingFromProcNet runs in a network namespace where nothing else
+// happens.
+func TestPortMissingFromProcNet(t *testing.T) {
+	if !plant.Isolated(t, plant.Network) {
+		return
+	}
+	port := listen(t)
+	found, _ := run(t, hiddenSockets, paths.Host{}, nil)
+	expect(t, found)
+	found, _ = run(t, hiddenSockets, fakeNet(t, port), nil)
+	expect(t, found, fmt.Sprintf("Port '%d'(tcp) hidden. Kernel-level rootkit or trojaned version of netstat.", port))
+}
+
+// TestPortMissingFromEveryListing: only bind(2) tells.
+func TestPortMissingFromEveryListing(t *testing.T) {
+	if !plant.Isolated(t, plant.Network) {
+		return
+	}
+	port := listen(t)
+	found, _ := run(t, hiddenPorts, paths.Host{}, nil)
+	expect(t, found)
+
+	binder, err := netstat.NewBinder("tcp")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, hidden := newScan(paths.Host{}, nil)
+	p := ports{
+		scan: s, proto: "tcp", inUse: binder.InUse,
+		list:   func() (map[int]bool, error) { return map[int]bool{}, nil },
+		surely: func(port int) bool { return answers(t.Context(), port) },
+	}
+	if err := p.run(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	expect(t, *hidden, fmt.Sprintf("Port '%d'(tcp) hidden. Kernel-level rootkit or trojaned version of netstat.", port))
+}
+
+func TestPorts(t *testing.T) {
+	hidden := func(port int) string { return portText(port, "udp") }
+	var many []int
+	for port := 2000; port < 2100; port++ {
+		many = append(many, port)
+	}
+	for _, c := range []struct {
+		name   string
+		used   func(round, port int) bool
+		listed func(round int) []int
+		surely bool
+		want   []string
+	}{
+		{"listed", func(_, p int) bool { return p == 53 }, func(int) []int { return []int{53} }, true, nil},
+		{"hidden", func(_, p int) bool { return p == 53 }, func(int) []int { return nil }, true, []string{hidden(53)}},
+		{"closed meanwhile", func(r, p int) bool { return p == 53 && r < 2 }, func(int) []int { return nil }, true, nil},
+		{"opened between listing and bind", func(_, p int) bool { return p == 53 }, func(r int) []int {
+			if r == 0 {
+				return nil
+			}
+			return []int{53}
+		}, true, nil},
+		{"bound by somebody who does not listen", func(_, p int) bool { return p == 53 }, func(int) []int { return nil }, false, []string{""}},
+		{"excessive", func(_, p int) bool { return slices.Contains(many, p) }, func(int) []int { return nil }, true, func() []string {
+			list := []string{"Excessive number of 'udp' ports hidden. It maybe a false-positive or something really bad is going on."}
+			for _, p := range many[:excessive] {
+				list = append(list, hidden(p))
+			}
+			return list
+		}()},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			s, found := newScan(paths.Host{}, nil)
+			lists := 0
+			p := ports{
+				scan: s, proto: "udp",
+				inUse: func(port int) (bool, error) { return c.used(lists/2, port), nil },
+				list: func() (map[int]bool, error) {
+					m := make(map[int]bool)
+					for _, port := range c.listed(lists) {
+						m[port] = true
+					}
+					lists++
+					return m, nil
+				},
+				surely: func(int) bool { return c.surely },
+			}
+			if err := p.run(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			expect(t, *found, c.want...)
+		})
+	}
+}
+
+func TestPacketSocketWithFilter(t *testing.T) {
+	if !plant.Isolated(t, plant.Network) {
+		return
+	}
+	found, _ := run(t, sniffers, paths.Host{}, nil)
+	expect(t, found)
+	plant.PacketSocket(t)
+	found, _ = run(t, sniffers, paths.Host{}, nil)
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	expect(t, found, "Process executable '"+self+"' has a packet socket with a filter. Possible backdoor or sniffer.")
+	if found[0].PID != os.Getpid() {
+		t.Errorf("held by %d, want us, %d", found[0].PID, os.Getpid())
+	}
+}
+
+func TestUsualSnifferNeedsAPackage(t *testing.T) {
+	for exe, want := range map[string]bool{"/usr/sbin/dhclient": true, "/tmp/dhclient": false, "/usr/local/sbin/dhclient": false, "/usr/bin/x": false} {
+		if got := usualSniffer(filepath.Base(exe)) && systemFolder(exe); got != want {
+			t.Errorf("%s is believed: %v", exe, got)
+		}
+	}
+}
+
+func TestPromiscuity(t *testing.T) {
+	h := paths.Host{Sys: t.TempDir()}
+	for name, flags := range map[string]string{"br0": "0x1003", "port": "0x1103", "tapped": "0x1103", "under": "0x1103", "liar": "0x1003", "open": "0x1103"} {
+		p := h.SysPath("class", "net", name, "flags")
+		if err := os.MkdirAll(filepath.Dir(p), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(p, []byte(flags+"\n"), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got := unexplained(h, []netstat.Link{
+		{Index: 1, Name: "br0", Kind: "bridge"},
+		{Index: 2, Name: "port", Master: 1, Promiscuity: 1},
+		{Index: 3, Name: "tapped", Master: 1, Promiscuity: 2},
+		{Index: 4, Name: "under", Promiscuity: 1},
+		{Index: 5, Name: "mac0", Kind: "macvlan", Parent: 4},
+		{Index: 6, Name: "liar", Promiscuity: 1},
+		{Index: 7, Name: "open", Promiscuity: 1},
+		{Index: 8, Name: "elsewhere", Promiscuity: 1},
+	})
+	want := map[listening]int{
+		{"tapped", false, true}: 1,
+		{"liar", true, false}:   1,
+		{"open", false, false}:  1, // OSSEC's check says it
+	}
+	if diff := cmp.Diff(want, got, cmp.AllowUnexported(listening{})); diff != "" {
+		t.Errorf("unexplained (-want +got):\n%s", diff)
+	}
+}
+
+// TestPromiscuousDummy: a real interface, with a sysfs that denies the flag.
+func TestPromiscuousDummy(t *testing.T) {
+	if !plant.Isolated(t, plant.Network) {
+		return
+	}
+	plant.Dummy(t, "dummy7")
+	h := paths.Host{Sys: t.TempDir()}
+	p := h.SysPath("class", "net", "dummy7", "flags")
+	if err := os.MkdirAll(filepath.Dir(p), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(p, []byte("0x1003\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	found, _ := run(t, promiscuity, h, nil)
+	expect(t, found, "Interface 'dummy7' in promiscuous mode, but ifconfig is not showing it(probably trojaned).")
+}
+
+func TestNewListener(t *testing.T) {
+	if !plant.Isolated(t, plant.Network) {
+		return
+	}
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, memory := run(t, listeners, paths.Host{}, nil)
+	listen(t)
+	low, err := net.Listen("tcp4", "127.0.0.1:81")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer low.Close()
+	var found []check.Finding
+	for range 2 { // it is not forgotten once it was told
+		found, memory = run(t, listeners, paths.Host{}, memory)
+		expect(t, found,
+			"New listening socket: a port of the kernel's choice (tcp) by '"+self+"'.",
+			"New listening socket: port 81 (tcp) by '"+self+"'.")
+	}
+}
+
+// TestQuietOnBusyHost opens and closes connections while the checks run that
+// compare two moments.
+func TestQuietOnBusyHost(t *testing.T) {
+	if !plant.Isolated(t, plant.Network) {
+		return
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			c.Close()
+		}
+	}()
+	ctx, stop := context.WithCancel(t.Context())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for ctx.Err() == nil {
+			if c, err := net.Dial("tcp", l.Addr().String()); err == nil {
+				c.Close()
+			}
+		}
+	}()
+	defer func() { stop(); <-done }()
+	for name, f := range map[string]func(context.Context, *check.Scan) error{"ports": hiddenPorts, "sockets": hiddenSockets} {
+		found, _ := run(t, f, paths.Host{}, nil)
+		for _, f := range found {
+			t.Errorf("%s: %+v", name, f)
+		}
+	}
+}
+
+func BenchmarkPorts(b *testing.B)       { benchmark(b, hiddenPorts) }
+func BenchmarkSockets(b *testing.B)     { benchmark(b, hiddenSockets) }
+func BenchmarkSniffers(b *testing.B)    { benchmark(b, sniffers) }
+func BenchmarkListeners(b *testing.B)   { benchmark(b, listeners) }
+func BenchmarkPromiscuity(b *testing.B) { benchmark(b, promiscuity) }
+
+func benchmark(b *testing.B, f func(context.Context, *check.Scan) error) {
+	for b.Loop() {
+		run(b, f, paths.Host{}, nil)
+	}
+}

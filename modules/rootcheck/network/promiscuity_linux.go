@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package network
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+
+	"hids/modules/event"
+	"hids/modules/rootcheck/check"
+	"hids/platform/netstat"
+	"hids/platform/paths"
+)
+
+// listening is an interface with more listeners than its place explains.
+type listening struct {
+	name   string
+	denied bool // sysfs does not show what rtnetlink tells
+	port   bool // of a bridge or the like
+}
+
+// promiscuity asks rtnetlink how many users of each interface want every
+// packet, and takes off those that its place in a bridge, a bond or below a
+// macvlan explains. What sysfs shows as well is reported by the check of
+// OSSEC's name; here remain a sniffer on a bridge's port, and a kernel that
+// denies the flag.
+func promiscuity(ctx context.Context, s *check.Scan) error {
+	if _, err := netstat.Links(); errors.Is(err, errors.ErrUnsupported) {
+		return check.NotApplicable("%w", err)
+	}
+	found, err := stable(ctx, func() (map[listening]int, error) {
+		links, err := netstat.Links()
+		return unexplained(s.Host, links), err
+	})
+	if err != nil {
+		return err
+	}
+	for l, count := range found {
+		if l.denied || l.port {
+			reportPromiscuous(s, l, count)
+		}
+	}
+	return nil
+}
+
+func unexplained(h paths.Host, links []netstat.Link) map[listening]int {
+	found := make(map[listening]int)
+	for _, l := range links {
+		reasons := 0
+		if l.Master != 0 {
+			reasons++
+		}
+		for _, upper := range links {
+			if upper.Parent == l.Index && upper.Index != l.Index && stacked(upper.Kind) {
+				reasons += 1 + min(upper.Promiscuity, 1)
+			}
+		}
+		flags, err := netstat.SysFlags(h, l.Name)
+		if l.Promiscuity <= reasons || err != nil {
+			continue // err: sysfs belongs to another network namespace
+		}
+		found[listening{l.Name, flags&netstat.PromiscFlag == 0, reasons > 0}] = l.Promiscuity - reasons
+	}
+	return found
+}
+
+// stacked lists the kinds that make the interface below them listen.
+func stacked(kind string) bool {
+	switch kind {
+	case "macvlan", "macvtap", "ipvlan", "ipvtap", "vlan", "macsec", "hsr":
+		return true
+	}
+	return false
+}
+
+func reportPromiscuous(s *check.Scan, l listening, count int) {
+	name := event.SafeText(l.name)
+	f := check.Finding{
+		Kind: check.Suspicious, Rule: "promiscuous", Thing: l.name,
+		Title:    fmt.Sprintf("The interface '%s' takes in every packet, for more reasons than its place explains.", name),
+		Why:      "Somebody on this machine listens to traffic that is not meant for it: a sniffer, or tcpdump, or an IDS.",
+		Advice:   fmt.Sprintf("ss -0p; ip -d link show '%s'", name),
+		Evidence: map[string]string{"listeners": strconv.Itoa(count)},
+		Wire:     fmt.Sprintf("Interface '%s' in promiscuous mode.", name),
+	}
+	if l.denied {
+		f.Kind, f.Rule = check.Rootkit, "promiscuity-denied"
+		f.Title = fmt.Sprintf("The interface '%s' takes in every packet, and sysfs denies it.", name)
+		f.Why = "rtnetlink and sysfs read the same state of the kernel; one of the answers was changed, to hide a sniffer."
+		f.Wire = fmt.Sprintf("Interface '%s' in promiscuous mode, but ifconfig is not showing it(probably trojaned).", name)
+	}
+	s.Report(f)
+}
