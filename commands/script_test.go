@@ -40,13 +40,16 @@ func TestScripts(t *testing.T) {
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("HIDS_HOME", env.WorkDir+"/home")
 			env.Setenv("NO_COLOR", "1")
+			env.Setenv("OWNER", ownerOfFiles())
 			setupDaemons(env)
 			return nil
 		},
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
-			"code": cmdCode,
-			"stop": cmdStop,
+			"code":   cmdCode,
+			"expand": cmdExpand,
+			"stop":   cmdStop,
 		},
+		Condition: scriptCondition,
 	})
 }
 

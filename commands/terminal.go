@@ -59,6 +59,9 @@ func (p *program) warn(format string, args ...any) {
 	fmt.Fprintf(p.stderr, "hids: "+format+"\n", args...)
 }
 
+// hint prints one line that says what to type.
+func (p *program) hint(text string) { fmt.Fprintln(p.stderr, "hint: "+text) }
+
 // counter is what a progress bar shows. Path is raw.
 type counter struct {
 	Files, Bytes int64

@@ -15,6 +15,7 @@ func (p *program) subcommands() []*cobra.Command {
 		p.rootcheckCommand(),
 		p.runCommand(),
 		p.statusCommand(),
+		p.syscheckCommand(),
 		p.versionCommand(),
 	}
 }

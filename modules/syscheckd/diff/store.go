@@ -263,15 +263,17 @@ func (s *Store) Accept(path string) error {
 	return errors.Join(s.commit(k), s.remove(k+accepted))
 }
 
-// AcceptAll accepts what is seen at every path.
-func (s *Store) AcceptAll() error {
-	err := s.CommitAll()
+// AcceptWhere accepts what is seen at every path for which which is true.
+func (s *Store) AcceptWhere(which func(path string) bool) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	var errs []error
 	for _, name := range s.names(accepted) {
-		err = errors.Join(err, s.remove(name))
+		if which(s.copies[name].path) {
+			errs = append(errs, s.remove(name))
+		}
 	}
-	return err
+	return errors.Join(errs...)
 }
 
 // Forget removes every copy of a path that is gone or no longer wanted.

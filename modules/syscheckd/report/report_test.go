@@ -203,7 +203,7 @@ func TestCapabilities(t *testing.T) {
 }
 
 func TestSummary(t *testing.T) {
-	r := &scan.Result{Files: 12345, Bytes: 3 << 30, Elapsed: 2 * time.Second, Faults: 4}
+	r := &scan.Result{Files: 12345, Bytes: 3 << 30, Elapsed: 2 * time.Second, Faults: 5, Unread: 4}
 	got := Summary(r, Totals{Added: 1, Changed: 2, Moved: 1234})
 	want := "12,345 files, 3.0 GiB in 2.00 s (1.5 GiB/s): 1 added, 2 changed, 0 deleted, 1,234 moved, 4 not readable"
 	if got != want {

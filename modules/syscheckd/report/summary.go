@@ -36,7 +36,7 @@ func (t Totals) Differences() int64 { return t.Added + t.Changed + t.Deleted + t
 func Summary(r *scan.Result, t Totals) string {
 	return fmt.Sprintf("%s, %s in %s (%s): %s added, %s changed, %s deleted, %s moved, %s not readable",
 		Files(r.Files), Size(r.Bytes), Elapsed(r.Elapsed), Rate(r.Bytes, r.Elapsed),
-		Count(t.Added), Count(t.Changed), Count(t.Deleted), Count(t.Moved), Count(r.Faults))
+		Count(t.Added), Count(t.Changed), Count(t.Deleted), Count(t.Moved), Count(r.Unread))
 }
 
 // Files is a number of files in words.

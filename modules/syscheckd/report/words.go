@@ -3,8 +3,10 @@
 package report
 
 import (
+	"encoding/hex"
 	"strconv"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"hids/modules/event"
@@ -68,7 +70,7 @@ func Describe(r *record.Record, names Names) string {
 	default:
 		parts = append(parts, "mode "+record.ModeText(r.Mode))
 	}
-	parts = append(parts, owner(names.User, r.UID)+":"+owner(names.Group, r.GID))
+	parts = append(parts, Owner(names.User, r.UID)+":"+Owner(names.Group, r.GID))
 	for _, x := range r.Xattrs {
 		if x.Name == capabilityName {
 			parts = append(parts, "capabilities "+Capabilities(x.Value))
@@ -77,7 +79,8 @@ func Describe(r *record.Record, names Names) string {
 	return strings.Join(parts, ", ")
 }
 
-func owner(f func(uint32) string, id uint32) string {
+// Owner is the name of a user or group, safe to print, or else its number.
+func Owner(f func(uint32) string, id uint32) string {
 	if name := lookup(f, id); name != "" {
 		return event.SafeText(name)
 	}
@@ -150,7 +153,7 @@ func ownerText(f func(uint32) string, id string) string {
 	if err != nil {
 		return event.SafeText(id) // a SID
 	}
-	return owner(f, uint32(n))
+	return Owner(f, uint32(n))
 }
 
 func xattrText(name string, f record.Field) string {
@@ -211,4 +214,49 @@ func Count(n int64) string {
 		s = s[:i] + "," + s[i:]
 	}
 	return sign + s
+}
+
+// Row is one attribute of a file, as text, safe to print.
+type Row struct{ Name, Value string }
+
+// Rows tells all that a record knows, one row an attribute.
+func Rows(r *record.Record, names Names) []Row {
+	rows := []Row{{"type", strings.ReplaceAll(r.Type.String(), "_", " ")}}
+	add := func(name, value string) {
+		if value != "" {
+			rows = append(rows, Row{name, value})
+		}
+	}
+	if r.Type == record.File {
+		add("size", Count(r.Size)+" bytes")
+	}
+	add("target", event.SafeText(r.Target))
+	add("mode", record.ModeText(r.Mode))
+	add("owner", Owner(names.User, r.UID))
+	add("group", Owner(names.Group, r.GID))
+	add("modified", stamp(r.Mtime).Format(time.RFC3339Nano))
+	add("status changed", stamp(r.Ctime).Format(time.RFC3339Nano))
+	add("inode", strconv.FormatUint(r.Inode, 10))
+	add("links", strconv.FormatUint(r.Links, 10))
+	if h := hash(r); h != nil {
+		add("md5", h.MD5)
+		add("sha1", h.SHA1)
+		add("sha256", h.SHA256)
+	}
+	add("attributes", flags(r))
+	for _, x := range r.Xattrs {
+		add(xattrRow(x))
+	}
+	add("note", notes(r))
+	return rows
+}
+
+func xattrRow(x record.Xattr) (name, value string) {
+	switch x.Name {
+	case capabilityName:
+		return "capabilities", Capabilities(x.Value)
+	case selinuxName:
+		return "SELinux label", event.SafeText(strings.TrimRight(string(x.Value), "\x00"))
+	}
+	return event.SafeText(x.Name), "0x" + hex.EncodeToString(x.Value)
 }

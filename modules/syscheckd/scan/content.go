@@ -52,8 +52,10 @@ func (in *inspector) read(ctx context.Context, t *fswalk.Task, f fsstat.Content,
 	case len(in.o.Prefilter) > 0:
 		return in.prefilter(ctx, t, checks)
 	}
+	defer in.tee.end(false)
 	for n := 1; ; n++ {
 		before := in.st
+		in.begin(t)
 		if err := in.once(ctx, t, f, checks); err != nil {
 			return fmt.Errorf("read: %w", err)
 		}
@@ -61,6 +63,7 @@ func (in *inspector) read(ctx context.Context, t *fswalk.Task, f fsstat.Content,
 			return err
 		}
 		if in.st.Unchanged(&before) {
+			in.tee.end(true)
 			return nil
 		}
 		if n == attempts || in.st.Size > rereadUpTo {
@@ -88,6 +91,7 @@ func (in *inspector) once(ctx context.Context, t *fswalk.Task, f fsstat.Content,
 	}
 	if int64(n) < bufferSize || size == bufferSize {
 		h.whole(&in.rec, h.buf[:n], checks)
+		in.tee.write(h.buf[:n])
 		in.pace.bytes(ctx, int64(n), t.Beat)
 		return nil
 	}
@@ -97,6 +101,7 @@ func (in *inspector) once(ctx context.Context, t *fswalk.Task, f fsstat.Content,
 			return err
 		}
 		h.write(h.buf[:n], checks)
+		in.tee.write(h.buf[:n])
 		total += int64(n)
 		t.Beat()
 		in.pace.bytes(ctx, int64(n), t.Beat)

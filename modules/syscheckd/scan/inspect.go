@@ -28,6 +28,7 @@ type inspector struct {
 	xattrs  []byte
 	st      fsstat.Stat
 	rec     record.Record
+	tee     tee
 }
 
 func newInspector(o *Options, pace *pacer) *inspector {

@@ -4,7 +4,6 @@ package scan
 
 import (
 	"errors"
-	"io"
 	"sync/atomic"
 	"time"
 
@@ -41,16 +40,6 @@ type Options struct {
 	// sums, for report_changes: a file is read once. It is asked before each
 	// read, by any worker; nil, or a nil Content, if nobody wants it.
 	Content func(path string, entry *config.Directory) Content
-}
-
-// Content takes the content of one file, in order. Exactly one of Done and
-// Abandon ends it: Done after the whole file was read and did not change
-// meanwhile, Abandon otherwise. An error of Write or Done is a Fault of the
-// file and does not change its record.
-type Content interface {
-	io.Writer
-	Done() error
-	Abandon()
 }
 
 // Events takes what a scan finds. All are called by one goroutine; an error
