@@ -39,7 +39,7 @@ was moved, ~ one that was changed.`,
 			if !now {
 				return usageError("say what to do: --scan-now, or list, accept, show or export")
 			}
-			return p.scanNow(cmd.Context(), args)
+			return p.syscheckNow(cmd.Context(), args)
 		},
 	}
 	cmd.Flags().BoolVar(&now, "scan-now", false, "scan once, in the foreground, and tell what differs")
@@ -47,9 +47,9 @@ was moved, ~ one that was changed.`,
 	return cmd
 }
 
-// scanNow makes one scan and tells what differs from the accepted state, which
+// syscheckNow makes one scan and tells what differs from the accepted state, which
 // is more than what this scan found if earlier changes wait to be accepted.
-func (p *program) scanNow(ctx context.Context, args []string) error {
+func (p *program) syscheckNow(ctx context.Context, args []string) error {
 	ctx, stop := signals.Stop(ctx)
 	defer stop()
 	return p.withSession(ctx, session.Write, args, func(s *session.Session, paths []string) error {
