@@ -105,3 +105,21 @@ func TestParseSince(t *testing.T) {
 		}
 	}
 }
+
+// A daemon that is started by its path belongs to the installation it stands in.
+func TestHomeOf(t *testing.T) {
+	home := t.TempDir()
+	if err := os.MkdirAll(filepath.Join(home, "queue", "alerts"), 0o750); err != nil {
+		t.Fatal(err)
+	}
+	for argv0, want := range map[string]string{
+		filepath.Join(home, "bin", "ossec-execd"):          home,
+		filepath.Join(home, "sbin", "ossec-execd"):         "",
+		filepath.Join(home, "queue", "bin", "ossec-execd"): "",
+		"ossec-execd": "",
+	} {
+		if got := homeOf(argv0); got != want {
+			t.Errorf("%s: got %q, want %q", argv0, got, want)
+		}
+	}
+}

@@ -6,6 +6,7 @@ package all
 
 import (
 	"hids/modules"
+	"hids/modules/execd"
 	"hids/modules/rootcheck"
 )
 
@@ -13,6 +14,7 @@ import (
 // protects now before what looks back.
 func List() []modules.Module {
 	return []modules.Module{
+		execd.Module(),
 		rootcheck.Module(),
 	}
 }

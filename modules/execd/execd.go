@@ -49,6 +49,7 @@ func Module() modules.Module {
 		Name:       "execd",
 		Alias:      "ossec-execd",
 		Privileges: modules.Privileges{Root: true, Group: "ossec"},
+		Files:      []string{"execq"},
 		Enabled:    func(c *config.Config) bool { return !c.ActiveResponse.Disabled },
 		New:        func(env modules.Env) (modules.Daemon, error) { return New(env) },
 	}
