@@ -119,13 +119,14 @@ func New(env modules.Env) (*Daemon, error) {
 	if err != nil {
 		return nil, fmt.Errorf("find host name: %w", err)
 	}
-	return assemble(env, parts{
+	d := assemble(env, parts{
 		clock: newClock(env.Host), self: self, host: host, start: startProgram, open: openJournal,
 		sources: systemSources(env.Host),
 		keeper: response.NewKeeper(response.Env{
 			Layout: env.Layout, Host: env.Host, Config: env.Config.ActiveResponse, Run: command.Run,
 		}),
 	})
+	return d, nil
 }
 
 // parts is what a Daemon has of the system it runs on.
@@ -139,7 +140,7 @@ type parts struct {
 	keeper  keeper
 }
 
-func assemble(env modules.Env, p parts) (*Daemon, error) {
+func assemble(env modules.Env, p parts) *Daemon {
 	d := &Daemon{
 		env: env, parts: p, log: env.Log,
 		tell:  newTeller(env.Events, env.Log, p.host),
@@ -149,24 +150,32 @@ func assemble(env modules.Env, p parts) (*Daemon, error) {
 		wake:  make(chan struct{}, 1), renew: make(chan renewal, 64),
 	}
 	d.configure(env.Config)
-	if err := d.openStore(); err != nil {
-		return nil, err
-	}
-	return d, nil
+	d.openStore()
+	return d
 }
+
+// noJournal stands in for one that can't be read. It must not be written
+// either: what is in it may be read another day.
+type noJournal struct{ err error }
+
+func (j noJournal) Append([]byte) error    { return nil }
+func (j noJournal) Commit(bool) error      { return j.err }
+func (j noJournal) Rewrite([][]byte) error { return j.err }
+func (j noJournal) Size() int64            { return 0 }
 
 func startProgram(s runner.Spec) (process, error) { return runner.Start(s) }
 
 func openJournal(path string) (blocks.Journal, journal.Contents, error) { return journal.Open(path) }
 
-func (d *Daemon) openStore() error {
+func (d *Daemon) openStore() {
 	dir := d.env.Layout.State("execd")
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		d.log.Error("state folder can't be made: blocks are kept in memory only", "err", err)
 	}
 	j, contents, err := d.open(filepath.Join(dir, "blocks.journal"))
 	if err != nil {
-		return fmt.Errorf("read what is blocked: %w", err)
+		d.log.Error("what was blocked can't be read: blocks are kept in memory only, and those of before stay", "err", err)
+		j = noJournal{err}
 	}
 	if contents.Damage != nil {
 		d.log.Error("journal of blocks is damaged: what could be read is in force, a copy is beside it",
@@ -177,7 +186,6 @@ func (d *Daemon) openStore() error {
 		d.log.Error("journal of blocks can't be used whole: blocks may not outlive this process", "err", err)
 	}
 	d.store = store
-	return nil
 }
 
 // configure takes a configuration over. The caller holds mu or is alone.

@@ -201,7 +201,9 @@ func (d *Daemon) settle(j *job, r runner.Result, notStarted error) {
 	case j.undo() && undone(j, r, notStarted):
 		d.stats.undone.Add(1)
 		d.store.Remove(j.block)
-		d.commit(true)
+		// No flush: after the end of the machine it would be undone once more,
+		// which takes nothing away.
+		d.commit(false)
 	case j.undo():
 		d.stats.undoFailed.Add(1)
 		d.store.Retry(j.block, backOff(j.block.Failures))

@@ -16,6 +16,7 @@ const (
 type lanes struct {
 	mu      sync.Mutex // guards all
 	limit   int
+	most    int // jobs that may wait; a batch of requests may go beyond it
 	running int
 	waiting int // jobs, in a lane or for a place
 	bytes   int
@@ -49,7 +50,7 @@ func (f *fifo) pop() *job {
 	return j
 }
 
-func newLanes(limit int) *lanes { return &lanes{limit: limit, byKey: map[string]*lane{}} }
+func newLanes(limit int) *lanes { return &lanes{limit: limit, most: maxWaiting, byKey: map[string]*lane{}} }
 
 func (l *lanes) setLimit(n int) {
 	l.mu.Lock()
@@ -61,7 +62,7 @@ func (l *lanes) setLimit(n int) {
 func (l *lanes) full() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.waiting >= maxWaiting || l.bytes >= maxWaitingBytes
+	return l.waiting >= l.most || l.bytes >= maxWaitingBytes
 }
 
 func (l *lanes) count() (running, waiting int) {

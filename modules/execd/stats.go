@@ -34,7 +34,10 @@ type Stats struct {
 	Blocks     int   `json:"blocks"`
 }
 
+// snapshot is of one moment: what is accepted is running or waiting in it.
 func (d *Daemon) snapshot() Stats {
+	d.mu.Lock()
+	defer d.mu.Unlock()
 	s := &d.stats
 	out := Stats{
 		Received: s.received.Load(), Invalid: s.invalid.Load(), Absent: s.absent.Load(),
@@ -44,8 +47,6 @@ func (d *Daemon) snapshot() Stats {
 		Unsaved: s.unsaved.Load(), Untold: d.tell.untold.Load(),
 	}
 	out.Running, out.Waiting = d.lanes.count()
-	d.mu.Lock()
-	defer d.mu.Unlock()
 	out.Blocks = d.store.Len()
 	return out
 }

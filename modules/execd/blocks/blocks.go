@@ -22,8 +22,7 @@ const (
 	MaxOffenders = 100_000
 )
 
-// compactAbove is the journal's size from which it is rewritten when it has
-// grown to four times what it needs.
+// compactAbove is the size below which the journal is never rewritten.
 const compactAbove = 1 << 20
 
 // Clock tells the time in the two ways a deadline needs.
@@ -89,7 +88,8 @@ type Store struct {
 	offenders map[string]offender
 	queue     dueQueue
 	lastID    uint64
-	broken    bool // the journal failed; the next Commit writes everything anew
+	broken    bool  // the journal failed; the next Commit writes everything anew
+	needed    int64 // the journal's size when it was last rewritten
 }
 
 // Open replays a journal's records and writes them back compacted. The error

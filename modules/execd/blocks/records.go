@@ -61,27 +61,19 @@ func (s *Store) Commit(durable bool) error {
 	return nil
 }
 
-// Compact rewrites the journal when it has grown far beyond what it needs.
+// Compact rewrites the journal when it has grown to four times what it needed
+// after the last time.
 func (s *Store) Compact() error {
-	if s.broken || s.journal.Size() < compactAbove {
+	if s.broken || s.journal.Size() < max(compactAbove, 4*s.needed) {
 		return nil
 	}
-	records := s.snapshot()
-	need := int64(0)
-	for _, r := range records {
-		need += int64(len(r))
-	}
-	if s.journal.Size() < 4*need {
-		return nil
-	}
-	return s.rewriteAs(records)
+	return s.rewrite()
 }
 
-func (s *Store) rewrite() error { return s.rewriteAs(s.snapshot()) }
-
-func (s *Store) rewriteAs(records [][]byte) error {
-	err := s.journal.Rewrite(records)
+func (s *Store) rewrite() error {
+	err := s.journal.Rewrite(s.snapshot())
 	s.broken = err != nil
+	s.needed = s.journal.Size()
 	return err
 }
 
