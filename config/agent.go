@@ -36,7 +36,8 @@ func (l *loader) agent() agent {
 func (l *loader) selects(root *xmlconf.Node, a agent) bool {
 	l.src = source{name: l.opts.AgentConf, root: "agent_config", remote: true}
 	for _, attr := range root.Attrs {
-		subject, known := "", a.known
+		var subject string
+		known := a.known
 		switch attr.Name {
 		case "name":
 			subject = a.name

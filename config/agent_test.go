@@ -35,7 +35,7 @@ func TestAgentConfSelectors(t *testing.T) {
 		{`profile="test"`, info, false},
 		{`name="web01" os="Windows"`, info, false},
 		{`name="web01" os="Linux" profile="web"`, info, true},
-		{`nmae="db"`, info, true}, // unknown: told, and applied, as in OSSEC
+		{`named="db"`, info, true}, // unknown: told, and applied, as in OSSEC
 	}
 	for _, tt := range tests {
 		in := files{

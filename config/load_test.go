@@ -106,7 +106,7 @@ func TestFaults(t *testing.T) {
 		{"syscheck", `<scan_time>21:75</scan_time>`, `12: scan_time is "21:75"`},
 		{"syscheck", `<scan_day>tues</scan_day>`, `11: scan_day is "tues": "tues" is no day`},
 		{"syscheck", `<prefilter_cmd>prelink -y</prefilter_cmd>`, `16: prefilter_cmd is "prelink -y"`},
-		{"syscheck", `<directorys>/etc</directorys>`, "1: unknown element <directorys>"},
+		{"syscheck", `<directorie>/etc</directorie>`, "1: unknown element <directorie>"},
 		{"syscheck", `<frequency><x>1</x></frequency>`, "1: <frequency> holds elements"},
 		{"syscheck", `<max_file_size>10XB</max_file_size>`, "~1: OSSEC's own daemons refuse <max_file_size>"},
 		{"syscheck", `<windows_registry>HKCU\x</windows_registry>`, "~19: registry key"},
@@ -151,7 +151,7 @@ func TestAllFaultsAtOnce(t *testing.T) {
 
 func TestHints(t *testing.T) {
 	for body, hint := range map[string]string{
-		"<directorys>/etc</directorys>":                        "did you mean <directories>?",
+		"<directorie>/etc</directorie>":                        "did you mean <directories>?",
 		`<directories check_al="yes">/etc</directories>`:       "did you mean check_all?",
 		"<something_else_entirely>1</something_else_entirely>": "",
 	} {

@@ -159,12 +159,20 @@ func isHost(s string) bool {
 
 func isHostName(s string) bool {
 	for i := range len(s) {
-		c := s[i] | 0x20
-		if !(c >= 'a' && c <= 'z' || s[i] >= '0' && s[i] <= '9' || s[i] == '.' || s[i] == '-' || s[i] == '_') {
+		if !isHostByte(s[i]) {
 			return false
 		}
 	}
 	return s != "" && s[0] != '-' && len(s) <= 253
+}
+
+func isHostByte(c byte) bool {
+	switch {
+	case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', c == '.', c == '-', c == '_':
+		return true
+	default:
+		return false
+	}
 }
 
 // notify reads whom the built-in response "notify" tells.

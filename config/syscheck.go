@@ -81,7 +81,7 @@ func (l *loader) prefilter(n *xmlconf.Node) {
 		return
 	}
 	argv := strings.Fields(l.windows(value(n)))
-	if len(argv) == 0 || !(path.IsAbs(argv[0]) || isWindowsPath(argv[0])) {
+	if len(argv) == 0 || (!path.IsAbs(argv[0]) && !isWindowsPath(argv[0])) {
 		l.bad(n.PosAt(0), "write the whole path of the program; no shell runs it", "prefilter_cmd is %.60q", value(n))
 		return
 	}
