@@ -66,11 +66,13 @@ func prepare(t *testing.T, namespaces uintptr) {
 		}
 	}
 	if namespaces&Network != 0 {
-		loopbackUp(t)
+		Loopback(t, unix.IFF_UP)
 	}
 }
 
-func loopbackUp(t *testing.T) {
+// Loopback sets the flags of the loopback interface, IFF_UP and the like. Call
+// it in a network namespace of the test's own.
+func Loopback(t *testing.T, flags uint16) {
 	t.Helper()
 	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
@@ -81,7 +83,7 @@ func loopbackUp(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	req.SetUint16(unix.IFF_UP)
+	req.SetUint16(flags)
 	if err := unix.IoctlIfreq(fd, unix.SIOCSIFFLAGS, req); err != nil {
 		t.Fatal(err)
 	}

@@ -5,7 +5,6 @@ package plant
 import (
 	"io"
 	"os"
-	"os/exec"
 	"runtime"
 	"strconv"
 	"testing"
@@ -107,15 +106,4 @@ func Memfd(t testing.TB, name, program string) string {
 		t.Fatal(err)
 	}
 	return "/proc/" + strconv.Itoa(os.Getpid()) + "/fd/" + strconv.Itoa(fd)
-}
-
-// Dummy makes a network interface of no use, up and with one more listener
-// for every packet. Call it in a network namespace of the test's own.
-func Dummy(t testing.TB, name string) {
-	t.Helper()
-	for _, args := range [][]string{{"link", "add", name, "type", "dummy"}, {"link", "set", name, "up", "promisc", "on"}} {
-		if out, err := exec.Command("ip", args...).CombinedOutput(); err != nil {
-			testenv.Skip(t, "ip "+args[0]+": "+string(out)+err.Error())
-		}
-	}
 }

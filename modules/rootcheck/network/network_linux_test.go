@@ -129,9 +129,6 @@ func TestPortMissingFromEveryListing(t *testing.T) {
 		return
 	}
 	port := listen(t)
-	found, _ := run(t, hiddenPorts, paths.Host{}, nil)
-	expect(t, found)
-
 	binder, err := netstat.NewBinder("tcp")
 	if err != nil {
 		t.Fatal(err)
@@ -261,22 +258,22 @@ func TestPromiscuity(t *testing.T) {
 	}
 }
 
-// TestPromiscuousDummy: a real interface, with a sysfs that denies the flag.
-func TestPromiscuousDummy(t *testing.T) {
+// TestPromiscuousLoopback: a real interface, with a sysfs that denies the flag.
+func TestPromiscuousLoopback(t *testing.T) {
 	if !plant.Isolated(t, plant.Network) {
 		return
 	}
-	plant.Dummy(t, "dummy7")
+	plant.Loopback(t, uint16(net.FlagUp)|netstat.PromiscFlag)
 	h := paths.Host{Sys: t.TempDir()}
-	p := h.SysPath("class", "net", "dummy7", "flags")
+	p := h.SysPath("class", "net", "lo", "flags")
 	if err := os.MkdirAll(filepath.Dir(p), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(p, []byte("0x1003\n"), 0o644); err != nil {
+	if err := os.WriteFile(p, []byte("0x9\n"), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	found, _ := run(t, promiscuity, h, nil)
-	expect(t, found, "Interface 'dummy7' in promiscuous mode, but ifconfig is not showing it(probably trojaned).")
+	expect(t, found, "Interface 'lo' in promiscuous mode, but ifconfig is not showing it(probably trojaned).")
 }
 
 func TestNewListener(t *testing.T) {
