@@ -175,7 +175,9 @@ func (p *program) configExplain(cmd *cobra.Command, args []string) error {
 		if err != nil {
 			return fmt.Errorf("explain %s: %w", event.SafeText(arg), err)
 		}
-		answers = append(answers, newExplainAnswer(r.Explain(filepath.ToSlash(path), isDir(path))))
+		answer := newExplainAnswer(r.Explain(filepath.ToSlash(path), isDir(path)))
+		answer.addAlias(r, path)
+		answers = append(answers, answer)
 	}
 	if p.format == "json" {
 		return p.printJSON(answers)
@@ -223,6 +225,21 @@ func newExplainAnswer(e rules.Explanation) explainAnswer {
 		a.Checks, a.Options = e.Entry.Checks.String(), e.Entry.Options()
 	}
 	return a
+}
+
+// addAlias says so when a link on the way leads to a folder that is watched by
+// its own name too, as /bin does to /usr/bin: the file is reported under that.
+func (a *explainAnswer) addAlias(r *rules.Rules, path string) {
+	dir, err := filepath.EvalSymlinks(filepath.Dir(path))
+	real := filepath.Join(dir, filepath.Base(path))
+	if err != nil || real == path {
+		return
+	}
+	verdict := "not watched"
+	if r.Explain(filepath.ToSlash(real), isDir(path)).Watched {
+		verdict = "watched, and reported under that name"
+	}
+	a.Reasons = append(a.Reasons, fmt.Sprintf("a link leads to it: it is %s, which is %s", real, verdict))
 }
 
 func newRuleAnswer(rule *config.PathRule) *ruleAnswer {

@@ -147,7 +147,7 @@ func (l *loader) local() {
 }
 
 // DefaultName stands for the embedded default in positions.
-const DefaultName = "(built-in ossec.conf)"
+const DefaultName = "built-in ossec.conf"
 
 // hasDirectories tells whether a hids.conf says itself what to watch.
 func hasDirectories(roots []*xmlconf.Node) bool {
