@@ -19,6 +19,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"strconv"
 	"strings"
 	"time"
@@ -136,6 +137,7 @@ func (db *DB) reopen() error {
 // openBolt opens a database file and turns bbolt's panics on a damaged one into
 // an error.
 func openBolt(path string, o *bolt.Options) (b *bolt.DB, err error) {
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true)) // a cut file is a bus error
 	defer func() {
 		if r := recover(); r != nil {
 			err = damaged(path, fmt.Errorf("%v", r))
@@ -164,6 +166,12 @@ func create(tx *bolt.Tx) error {
 }
 
 func check(tx *bolt.Tx) error {
+	// Reading what a cut file lacks would be a bus error.
+	if info, err := os.Stat(tx.DB().Path()); err != nil {
+		return err
+	} else if info.Size() < tx.Size() {
+		return damaged(tx.DB().Path(), errors.New("cut short"))
+	}
 	for _, name := range buckets {
 		if tx.Bucket([]byte(name)) == nil {
 			return damaged(tx.DB().Path(), fmt.Errorf("no bucket %q", name))

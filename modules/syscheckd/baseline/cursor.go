@@ -54,6 +54,7 @@ func (c *Cursor) Close() error {
 		return nil
 	}
 	c.kept = bytes.Clone(c.key)
+	c.forget()
 	err := c.tx.Rollback()
 	c.tx, c.c, c.key, c.val = nil, nil, nil, nil
 	return err
@@ -70,10 +71,17 @@ func (c *Cursor) Value() []byte { return c.val }
 func (c *Cursor) Next() {
 	c.key, c.val = c.c.Next()
 	if c.read++; c.read >= forgetEvery {
-		c.read = 0
-		if info := c.db.bolt.Info(); info != nil {
-			mapping.Forget(info.Data, c.tx.Size())
-		}
+		c.forget()
+	}
+}
+
+// forget gives back the memory that reading, and writing since the cursor was
+// opened last, have faulted in. While the transaction is open the mapping stays
+// where it is.
+func (c *Cursor) forget() {
+	c.read = 0
+	if info := c.db.bolt.Info(); info != nil {
+		mapping.Forget(info.Data, c.tx.Size())
 	}
 }
 

@@ -23,7 +23,7 @@ type finding struct {
 // inspector makes records for one worker.
 type inspector struct {
 	o       *Options
-	pace    *pacer
+	pace    pacer
 	content hasher
 	xattrs  []byte
 	st      fsstat.Stat
@@ -31,7 +31,7 @@ type inspector struct {
 	tee     tee
 }
 
-func newInspector(o *Options, pace *pacer) *inspector {
+func newInspector(o *Options, pace pacer) *inspector {
 	return &inspector{o: o, pace: pace, content: newHasher(), xattrs: make([]byte, 4096)}
 }
 

@@ -17,7 +17,7 @@ import (
 )
 
 // batchOps is how many changes of the baseline go into one transaction.
-const batchOps = 4096
+const batchOps = 2048
 
 // joiner merges the walk with the baseline. It is the one goroutine of a scan
 // that reports, and that touches the baseline.
@@ -30,10 +30,12 @@ type joiner struct {
 	scope   []string // empty: everything
 	cur     *baseline.Cursor
 	ops     []op
-	moves   *pairs
+	batch   int // how many ops make a transaction
+	moves   *moves
 	key     []byte
 	covered *coverage
 	looked  looked
+	pace    pacer
 	unknown []string // what could not be looked at
 	aliases []string // links that are not followed: what is below them is not watched
 }
@@ -196,7 +198,7 @@ func (j *joiner) vanished(path string, encoded []byte) error {
 		j.ops = append(j.ops, op{kind: opDrop, path: path})
 		return nil
 	}
-	return j.pend(path, encoded, old, false)
+	return j.moves.deleted(path, encoded, old)
 }
 
 func (j *joiner) aliased(path string) bool {
@@ -208,11 +210,7 @@ func (j *joiner) appeared(path string, encoded []byte) error {
 	if !j.covered.of(path) {
 		return j.seed(path, encoded)
 	}
-	now, err := record.Decode(encoded)
-	if err != nil {
-		return err
-	}
-	return j.pend(path, encoded, now, true)
+	return j.moves.created(path, encoded)
 }
 
 func (j *joiner) seed(path string, encoded []byte) error {
@@ -228,15 +226,6 @@ func (j *joiner) seed(path string, encoded []byte) error {
 	}
 	j.ops = append(j.ops, op{kind: opSeed, path: path, encoded: encoded})
 	return j.flushFull()
-}
-
-// pend keeps a file until it is known whether it has moved.
-func (j *joiner) pend(path string, encoded []byte, r *record.Record, created bool) error {
-	j.moves.add(path, encoded, r, created)
-	if j.moves.full() {
-		return j.resolveMoves()
-	}
-	return nil
 }
 
 // differs deals with a path that both have, and whose records are not equal.
@@ -297,35 +286,40 @@ func (j *joiner) report(c *Change, o op) error {
 
 // resolveMoves reports what was created, deleted or moved, in order.
 func (j *joiner) resolveMoves() error {
-	for _, n := range j.moves.take() {
-		if n.partner != nil && !n.created {
-			continue // told at its new place
+	if err := j.moves.pair(); err != nil {
+		return err
+	}
+	for out, err := range j.moves.outcomes() {
+		if err == nil {
+			err = j.resolve(&out)
 		}
-		if err := j.resolve(n); err != nil {
-			return err
+		if err == nil {
+			err = j.flushFull()
 		}
-		if err := j.flushFull(); err != nil {
+		if err != nil {
 			return err
 		}
 	}
+	j.moves.close()
+	j.moves = newMoves(j.moves.gone.dir)
 	return nil
 }
 
-func (j *joiner) resolve(n *pending) error {
+func (j *joiner) resolve(n *outcome) error {
 	r, err := record.Decode(n.encoded)
 	if err != nil {
 		return err
 	}
 	entry := j.entry(n.path, r)
 	switch {
-	case n.partner != nil:
-		old, err := record.Decode(n.partner.encoded)
+	case n.from.path != "":
+		old, err := record.Decode(n.from.encoded)
 		if err != nil {
 			return err
 		}
 		return j.report(
-			&Change{Action: Moved, Path: n.path, From: n.partner.path, Old: old, New: r, Fields: record.Diff(old, r, entry.Checks), Entry: entry},
-			op{kind: opMove, path: n.path, from: n.partner.path, old: old, now: r, checks: entry.Checks})
+			&Change{Action: Moved, Path: n.path, From: n.from.path, Old: old, New: r, Fields: record.Diff(old, r, entry.Checks), Entry: entry},
+			op{kind: opMove, path: n.path, from: n.from.path, old: old, now: r, checks: entry.Checks})
 	case n.created:
 		return j.report(&Change{Action: Created, Path: n.path, New: r, Entry: entry},
 			op{kind: opCreate, path: n.path, now: r, checks: entry.Checks})
@@ -343,7 +337,7 @@ func (j *joiner) fault(path string, err error, unknown bool) error {
 }
 
 func (j *joiner) flushFull() error {
-	if len(j.ops) < batchOps {
+	if len(j.ops) < j.batch {
 		return nil
 	}
 	return j.flush()

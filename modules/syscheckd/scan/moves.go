@@ -3,117 +3,208 @@
 package scan
 
 import (
-	"crypto/sha256"
+	"cmp"
+	"encoding/binary"
+	"iter"
+	"slices"
+	"sort"
 
 	"hids/modules/syscheckd/record"
+	"hids/platform/fswalk"
 )
 
-// pendingMax bounds the files that wait for their other half, and so the
-// memory of a scan that finds everything changed. Moves over more than that
-// many other changes are told as deleted and created.
-const pendingMax = 24 << 10
-
-// pending is a file that was created or deleted and may turn out to have moved.
-type pending struct {
-	path    string
-	encoded []byte
-	created bool
-	partner *pending
+// moves finds out, at the end of a scan, which of the files that were deleted
+// and of those that were created are the same: the same inode, else the same
+// content. The files wait in spools; in memory are only some numbers for each.
+type moves struct {
+	gone, born spool
+	lost       []lost
+	partner    []uint32 // by number of the born: number of the lost + 1; 0: none
 }
 
-// pairs finds moves among what was created and what was deleted: the same
-// inode, else the same content.
-type pairs struct {
-	list      []*pending // in the order of the walk
-	byInode   map[inodeKey]*pending
-	byContent map[[16]byte][]*pending
+// lost is a deleted file, in as little memory as tells it from others. Equal
+// numbers are a hint; the records decide.
+type lost struct {
+	at      int64
+	inode   uint64 // hash of inode and device; 0: not known
+	content uint64 // start of the best sum; 0: not known
+	taken   bool
 }
 
-type inodeKey struct {
-	inode, device uint64
-	created       bool
+func newMoves(dir string) *moves { return &moves{gone: spool{dir: dir}, born: spool{dir: dir}} }
+
+func (m *moves) close() {
+	m.gone.close()
+	m.born.close()
 }
 
-func newPairs() *pairs {
-	return &pairs{byInode: map[inodeKey]*pending{}, byContent: map[[16]byte][]*pending{}}
+func (m *moves) deleted(path string, encoded []byte, r *record.Record) error {
+	at, err := m.gone.add(path, encoded)
+	m.lost = append(m.lost, lost{at: at, inode: inodeHint(r), content: contentHint(r)})
+	return err
 }
 
-func (p *pairs) full() bool { return len(p.list) >= pendingMax }
+func (m *moves) created(path string, encoded []byte) error {
+	_, err := m.born.add(path, encoded)
+	m.partner = append(m.partner, 0)
+	return err
+}
 
-// add takes a file in and looks for its other half among those of the same
-// inode.
-func (p *pairs) add(path string, encoded []byte, r *record.Record, created bool) {
-	n := &pending{path: path, encoded: encoded, created: created}
-	p.list = append(p.list, n)
+func inodeHint(r *record.Record) uint64 {
 	if r.Inode == 0 {
-		return
+		return 0
 	}
-	other := p.byInode[inodeKey{r.Inode, r.Device, !created}]
-	if other != nil && other.partner == nil && sameInode(other, r) {
-		n.partner, other.partner = other, n
-		return
-	}
-	p.byInode[inodeKey{r.Inode, r.Device, created}] = n
+	return (r.Inode ^ r.Device<<32 ^ r.Device>>32) | 1<<63
 }
 
-func sameInode(n *pending, r *record.Record) bool {
-	was, err := record.Decode(n.encoded)
-	return err == nil && record.SameInode(was, r)
-}
-
-// take pairs by content what is left, and returns all in order. p is empty
-// then.
-func (p *pairs) take() []*pending {
-	for _, n := range p.list {
-		if n.partner == nil && !n.created {
-			p.offer(n)
-		}
+func contentHint(r *record.Record) uint64 {
+	if !record.SameContent(r, r) {
+		return 0
 	}
-	for _, n := range p.list {
-		if n.partner == nil && n.created {
-			p.match(n)
-		}
-	}
-	list := p.list
-	*p = *newPairs()
-	return list
-}
-
-// offer puts a deleted file where one of the same content finds it.
-func (p *pairs) offer(n *pending) {
-	if k, ok := contentKey(n); ok {
-		p.byContent[k] = append(p.byContent[k], n)
-	}
-}
-
-func (p *pairs) match(n *pending) {
-	k, ok := contentKey(n)
-	if !ok {
-		return
-	}
-	same := p.byContent[k]
-	if len(same) == 0 {
-		return
-	}
-	n.partner, same[0].partner = same[0], n
-	p.byContent[k] = same[1:]
-}
-
-// contentKey stands for a regular file's content; ok is false where nothing
-// tells it.
-func contentKey(n *pending) (k [16]byte, ok bool) {
-	r, err := record.Decode(n.encoded)
-	if err != nil || !record.SameContent(r, r) {
-		return k, false
-	}
-	h := sha256.New()
 	switch {
 	case r.Has&record.HasSHA256 != 0:
-		h.Write(r.SHA256[:])
+		return binary.LittleEndian.Uint64(r.SHA256[:]) | 1
 	case r.Has&record.HasSHA1 != 0:
-		h.Write(r.SHA1[:])
-	default:
-		h.Write(r.MD5[:])
+		return binary.LittleEndian.Uint64(r.SHA1[:]) | 1
 	}
-	return [16]byte(h.Sum(nil)), true
+	return binary.LittleEndian.Uint64(r.MD5[:]) | 1
+}
+
+// pair looks for partners by inode first, for all, and then by content.
+func (m *moves) pair() error {
+	if len(m.lost) == 0 || len(m.partner) == 0 {
+		return nil
+	}
+	if err := m.match(func(l *lost) uint64 { return l.inode }, inodeHint, record.SameInode); err != nil {
+		return err
+	}
+	return m.match(func(l *lost) uint64 { return l.content }, contentHint, record.SameContent)
+}
+
+func (m *moves) match(hintOf func(*lost) uint64, hint func(*record.Record) uint64, same func(a, b *record.Record) bool) error {
+	order := m.order(hintOf)
+	n := -1
+	for it, err := range m.born.all() {
+		if err != nil {
+			return err
+		}
+		if n++; m.partner[n] != 0 {
+			continue
+		}
+		now, err := record.Decode(it.encoded)
+		if err != nil {
+			return err
+		}
+		if want := hint(now); want != 0 {
+			if m.partner[n], err = m.find(order, want, hintOf, now, same); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// order returns the numbers of the lost, sorted by a hint; among equals, those
+// that are met first come first.
+func (m *moves) order(hintOf func(*lost) uint64) []uint32 {
+	var order []uint32
+	for i := range m.lost {
+		if hintOf(&m.lost[i]) != 0 && !m.lost[i].taken {
+			order = append(order, uint32(i))
+		}
+	}
+	slices.SortFunc(order, func(a, b uint32) int {
+		return cmp.Or(cmp.Compare(hintOf(&m.lost[a]), hintOf(&m.lost[b])), cmp.Compare(a, b))
+	})
+	return order
+}
+
+// equals is how many of equal hint are looked at for one file: there may be a
+// million copies of one content.
+const equals = 64
+
+func (m *moves) find(order []uint32, want uint64, hintOf func(*lost) uint64, now *record.Record,
+	same func(a, b *record.Record) bool,
+) (uint32, error) {
+	from := sort.Search(len(order), func(i int) bool { return hintOf(&m.lost[order[i]]) >= want })
+	for i := from; i < len(order) && i < from+equals; i++ {
+		l := &m.lost[order[i]]
+		if hintOf(l) != want {
+			break
+		}
+		if l.taken {
+			continue
+		}
+		it, err := m.gone.at(l.at)
+		if err != nil {
+			return 0, err
+		}
+		old, err := record.Decode(it.encoded)
+		if err != nil {
+			return 0, err
+		}
+		if same(old, now) {
+			l.taken = true
+			return order[i] + 1, nil
+		}
+	}
+	return 0, nil
+}
+
+// outcome is what became of one file.
+type outcome struct {
+	item
+	created bool
+	from    item // where a created file was before; its path is empty if nowhere
+}
+
+// outcomes returns everything in the order of the walk. A deleted file that is
+// found elsewhere is told there.
+func (m *moves) outcomes() iter.Seq2[outcome, error] {
+	return func(yield func(outcome, error) bool) {
+		next, stop := iter.Pull2(m.deletions())
+		defer stop()
+		gone, err, more := next()
+		n := -1
+		for it, bornErr := range m.born.all() {
+			for ; more && bornErr == nil && (err != nil || fswalk.Compare(gone.path, it.path) <= 0); gone, err, more = next() {
+				if !yield(outcome{item: gone}, err) || err != nil {
+					return
+				}
+			}
+			n++
+			out, err := m.birth(n, it, bornErr)
+			if !yield(out, err) || err != nil {
+				return
+			}
+		}
+		for ; more; gone, err, more = next() {
+			if !yield(outcome{item: gone}, err) || err != nil {
+				return
+			}
+		}
+	}
+}
+
+func (m *moves) birth(n int, it item, err error) (outcome, error) {
+	out := outcome{item: it, created: true}
+	if err == nil && m.partner[n] != 0 {
+		out.from, err = m.gone.at(m.lost[m.partner[n]-1].at)
+	}
+	return out, err
+}
+
+// deletions returns the deleted files that are nowhere else.
+func (m *moves) deletions() iter.Seq2[item, error] {
+	return func(yield func(item, error) bool) {
+		n := -1
+		for it, err := range m.gone.all() {
+			if n++; err == nil && m.lost[n].taken {
+				continue
+			}
+			if !yield(it, err) {
+				return
+			}
+		}
+	}
 }

@@ -8,32 +8,25 @@ import (
 	"time"
 )
 
-// pacer keeps all workers together below the configured rates. A nil pacer
-// keeps nobody.
-type pacer struct {
-	files, content *bucket
+// pacer is asked before each file and after each read. It keeps the worker
+// waiting for as long as it likes, and calls beat meanwhile.
+type pacer interface {
+	file(ctx context.Context, beat func())
+	bytes(ctx context.Context, n int64, beat func())
 }
 
-func newPacer(filesPS int, bytesPS int64) *pacer {
-	if filesPS <= 0 && bytesPS <= 0 {
-		return nil
-	}
-	return &pacer{newBucket(int64(filesPS)), newBucket(bytesPS)}
+// rates keeps all workers together below the configured rates.
+type rates struct{ files, content *bucket }
+
+func newRates(filesPS int, bytesPS int64) rates {
+	return rates{newBucket(int64(filesPS)), newBucket(bytesPS)}
 }
 
-func (p *pacer) file(ctx context.Context, beat func()) {
-	if p != nil {
-		p.files.take(ctx, 1, beat)
-	}
-}
+func (r rates) file(ctx context.Context, beat func()) { r.files.take(ctx, 1, beat) }
 
-func (p *pacer) bytes(ctx context.Context, n int64, beat func()) {
-	if p != nil {
-		p.content.take(ctx, n, beat)
-	}
-}
+func (r rates) bytes(ctx context.Context, n int64, beat func()) { r.content.take(ctx, n, beat) }
 
-// bucket gives out a number of units per second. What is taken may exceed what
+// bucket gives out a number of units per second; a nil one gives out any number. What is taken may exceed what
 // is there; the taker then waits until the debt is paid.
 type bucket struct {
 	perSecond int64

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"path"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"time"
@@ -94,12 +95,16 @@ func newJoiner(ctx context.Context, db *baseline.DB, o *Options, events *Events,
 	}
 	return &joiner{
 		ctx: ctx, db: db, o: o, events: events, result: result,
-		scope: scope, cur: cur, moves: newPairs(), covered: covered,
+		scope: scope, cur: cur, moves: newMoves(filepath.Dir(db.Path())), batch: batchOps, covered: covered,
+		pace: newRates(o.MaxFilesPS, o.MaxBytesPS),
 	}, nil
 }
 
 func (j *joiner) run(roots []string) (err error) {
-	defer func() { err = errors.Join(err, j.cur.Close()) }()
+	defer func() {
+		j.moves.close()
+		err = errors.Join(err, j.cur.Close())
+	}()
 	chooser := newChooser(j.o.Rules, roots)
 	live := j.o.Live
 	if live == nil {
@@ -110,12 +115,11 @@ func (j *joiner) run(roots []string) (err error) {
 			chooser.entering(r)
 		}
 	}
-	pace := newPacer(j.o.MaxFilesPS, j.o.MaxBytesPS)
 	walkErr := fswalk.Walk(j.ctx, fswalk.Options[finding]{
 		Roots:       roots,
 		Choose:      chooser.choose,
 		Alias:       alias(j.o.Rules),
-		Inspector:   func() fswalk.Inspector[finding] { return newInspector(j.o, pace) },
+		Inspector:   func() fswalk.Inspector[finding] { return newInspector(j.o, j.pace) },
 		Workers:     j.o.Workers,
 		SkipNetwork: j.o.SkipNFS,
 		Deadline:    j.o.Deadline,
