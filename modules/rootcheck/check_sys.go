@@ -115,6 +115,9 @@ func (w *sysWalk) dir(d *hostfile.Dir, dir string, v visit) {
 		w.s.Fault("look into "+dir, fmt.Errorf("deeper than %d folders", maxDepth))
 		return
 	}
+	if self.Dev != v.parent.Dev {
+		v.read = w.s.Config.ReadAll // /dev/shm is no part of /dev, and everybody can fill it
+	}
 	v.read = (v.read || slices.Contains(readRoots(), dir)) && fsType.CountsLinks()
 	v.alien = v.alien || slices.Contains(containerRoots(), dir)
 	l := w.list(d, dir, &v)
@@ -226,9 +229,17 @@ func (w *sysWalk) file(d *hostfile.Dir, dir, name string, info hostfile.Info, v 
 	}
 }
 
+// folder is what confirmHidden needs of a hostfile.Dir. No test can make a
+// kernel lie otherwise.
+type folder interface {
+	Rewind() error
+	Names(n int) ([]string, error)
+	Lstat(name string) (hostfile.Info, error)
+}
+
 // confirmHidden looks again at names that were listed and not found: a file
 // that was deleted meanwhile is in the second listing no more.
-func (w *sysWalk) confirmHidden(d *hostfile.Dir, dir string, missing []string) {
+func (w *sysWalk) confirmHidden(d folder, dir string, missing []string) {
 	for range 2 {
 		still, err := w.stillListed(d, missing)
 		if err != nil {
@@ -253,7 +264,7 @@ func (w *sysWalk) confirmHidden(d *hostfile.Dir, dir string, missing []string) {
 }
 
 // stillListed returns those names that the folder lists now.
-func (w *sysWalk) stillListed(d *hostfile.Dir, names []string) ([]string, error) {
+func (w *sysWalk) stillListed(d folder, names []string) ([]string, error) {
 	if len(names) == 0 {
 		return nil, nil
 	}
@@ -271,7 +282,7 @@ func (w *sysWalk) stillListed(d *hostfile.Dir, names []string) ([]string, error)
 }
 
 // eachName lists a folder from its beginning.
-func eachName(d *hostfile.Dir, fn func(name string)) error {
+func eachName(d folder, fn func(name string)) error {
 	if err := d.Rewind(); err != nil {
 		return err
 	}
@@ -292,21 +303,21 @@ func eachName(d *hostfile.Dir, fn func(name string)) error {
 // compareSize makes sure that a file ends where its size says. OSSEC reads all
 // of it; the last byte and the one behind it tell the same.
 func (w *sysWalk) compareSize(d *hostfile.Dir, full, name string, info hostfile.Info) {
-	f, opened, err := d.Open(name)
-	if err != nil {
-		if !hostfile.Gone(err) {
+	for range 2 {
+		opened, ends, err := d.EndsAt(name, info.Size)
+		switch {
+		case hostfile.Gone(err):
+			return
+		case err != nil:
 			w.s.Fault("read "+full, err)
+			return
+		case ends || !opened.Same(info) || opened.Size != info.Size:
+			return
 		}
-		return
-	}
-	defer f.Close()
-	if !opened.Same(info) || opened.Size != info.Size || endsAt(f, info.Size) {
-		return
-	}
-	// Somebody may be writing: only a size that stays is a lie.
-	again, err := d.Lstat(name)
-	if err != nil || again != info || endsAt(f, info.Size) {
-		return
+		// Somebody may be writing: only a size that stays is a lie.
+		if again, err := d.Lstat(name); err != nil || again != info {
+			return
+		}
 	}
 	text := sizeText(full)
 	w.s.Report(aboutHashed(w.s, check.Finding{
@@ -315,17 +326,6 @@ func (w *sysWalk) compareSize(d *hostfile.Dir, full, name string, info hostfile.
 			"A broken file system or a file that is made as it is read can look the same.",
 		Advice: "Copy the file and compare sizes; look at it from a rescue system.",
 	}, full))
-}
-
-func endsAt(f io.ReaderAt, size int64) bool {
-	var b [1]byte
-	if size > 0 {
-		if n, _ := f.ReadAt(b[:], size-1); n != 1 {
-			return false
-		}
-	}
-	n, err := f.ReadAt(b[:], size)
-	return n == 0 && err == io.EOF
 }
 
 // countLinks compares a folder's link count, one for each subfolder and two,

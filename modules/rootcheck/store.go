@@ -105,9 +105,9 @@ func (s *Store) Memory() (func(name string) *check.Memory, error) {
 	return func(name string) *check.Memory { return check.NewMemory(st.Memory[name]) }, nil
 }
 
-// Finish takes a run's outcomes over. Checks that did not run keep their
-// entries, and so do checks without a complete answer: what they did not see
-// is not gone.
+// Finish takes a run's outcomes over and returns the report of the checks that
+// ran. The others keep their entries, and so do checks without a complete
+// answer: what they did not see is not gone.
 func (s *Store) Finish(ctx context.Context, start, end time.Time, trigger string, outcomes []Outcome) (*Report, *Changes, error) {
 	changes := &Changes{}
 	var report Report
@@ -122,6 +122,9 @@ func (s *Store) Finish(ctx context.Context, start, end time.Time, trigger string
 		return nil, nil, err
 	}
 	report.Outcomes = outcomes
+	report.Entries = slices.DeleteFunc(slices.Clone(report.Entries), func(e Entry) bool {
+		return !slices.ContainsFunc(outcomes, func(o Outcome) bool { return o.Check == e.Check })
+	})
 	return &report, changes, nil
 }
 

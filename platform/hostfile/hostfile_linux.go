@@ -119,7 +119,7 @@ func (h *FS) Readlink(path string) (string, error) {
 
 // OpenDir opens a folder; with follow it may be a symbolic link to one.
 func (h *FS) OpenDir(path string, follow bool) (*Dir, error) {
-	flags := unix.O_RDONLY | unix.O_DIRECTORY | unix.O_NONBLOCK
+	flags := unix.O_RDONLY | unix.O_DIRECTORY
 	if !follow {
 		flags |= unix.O_NOFOLLOW
 	}
@@ -132,7 +132,7 @@ func (h *FS) OpenDir(path string, follow bool) (*Dir, error) {
 
 // OpenDir opens a folder in it. The error has no path: callers know it.
 func (d *Dir) OpenDir(name string) (*Dir, error) {
-	f, err := d.open(name, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NONBLOCK)
+	f, err := d.open(name, unix.O_RDONLY|unix.O_DIRECTORY)
 	if err != nil {
 		return nil, err
 	}
@@ -156,15 +156,55 @@ func (d *Dir) Open(name string) (*os.File, Info, error) {
 }
 
 func (d *Dir) open(name string, flags int) (*os.File, error) {
-	var fd int
-	err := ignoringEINTR(func() (err error) {
-		fd, err = unix.Openat(int(d.f.Fd()), name, flags|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
-		return err
-	})
+	fd, err := d.openat(name, flags)
 	if err != nil {
 		return nil, err
 	}
 	return os.NewFile(uintptr(fd), name), nil
+}
+
+func (d *Dir) openat(name string, flags int) (fd int, err error) {
+	err = ignoringEINTR(func() (err error) {
+		fd, err = unix.Openat(int(d.f.Fd()), name, flags|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+		return err
+	})
+	return fd, err
+}
+
+// EndsAt reports whether the content of a regular file, which the caller has
+// looked at, ends where size says: there is a last byte and none behind it. It
+// costs no more however large the file is.
+func (d *Dir) EndsAt(name string, size int64) (Info, bool, error) {
+	fd, err := d.openat(name, unix.O_RDONLY|unix.O_NONBLOCK|unix.O_NOCTTY)
+	if err != nil {
+		return Info{}, false, err
+	}
+	defer unix.Close(fd)
+	var st unix.Stat_t
+	if err := ignoringEINTR(func() error { return unix.Fstat(fd, &st) }); err != nil {
+		return Info{}, false, err
+	}
+	if st.Mode&unix.S_IFMT != unix.S_IFREG {
+		return info(&st), false, ErrNotRegular
+	}
+	last := 1
+	if size > 0 {
+		if last, err = pread(fd, size-1); err != nil {
+			return info(&st), false, err
+		}
+	}
+	behind, err := pread(fd, size)
+	return info(&st), last == 1 && behind == 0, err
+}
+
+// pread reads one byte and returns how many there were.
+func pread(fd int, offset int64) (n int, err error) {
+	var b [1]byte
+	err = ignoringEINTR(func() (err error) {
+		n, err = unix.Pread(fd, b[:], offset)
+		return err
+	})
+	return n, err
 }
 
 // Lstat looks at an entry. The error has no path: callers know it.

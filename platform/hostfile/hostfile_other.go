@@ -7,6 +7,7 @@ package hostfile
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -79,6 +80,26 @@ func (d *Dir) Open(name string) (*os.File, Info, error) {
 // Lstat looks at an entry.
 func (d *Dir) Lstat(name string) (Info, error) {
 	return fromStd(os.Lstat(filepath.Join(d.f.Name(), name)))
+}
+
+// EndsAt reports whether the content of a regular file ends where size says.
+func (d *Dir) EndsAt(name string, size int64) (Info, bool, error) {
+	f, info, err := d.Open(name)
+	if err != nil {
+		return info, false, err
+	}
+	defer f.Close()
+	var b [1]byte
+	if size > 0 {
+		if n, _ := f.ReadAt(b[:], size-1); n != 1 {
+			return info, false, nil
+		}
+	}
+	n, err := f.ReadAt(b[:], size)
+	if err == io.EOF {
+		err = nil
+	}
+	return info, n == 0 && err == nil, err
 }
 
 // FSType says on which file system the folder is; 0: unknown.

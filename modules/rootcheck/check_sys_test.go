@@ -1,0 +1,295 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package rootcheck
+
+import (
+	"io"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"hids/config"
+	"hids/config/match"
+	"hids/internal/testenv"
+	"hids/modules/rootcheck/check"
+	"hids/platform/hostfile"
+	"hids/platform/paths"
+)
+
+// lying is a folder whose answers a rootkit filters: some names are listed and
+// can't be looked at.
+type lying struct {
+	listings [][]string // one for each time it is listed
+	there    []string
+	read     bool
+}
+
+func (l *lying) Rewind() error {
+	l.read = false
+	return nil
+}
+
+func (l *lying) Names(int) ([]string, error) {
+	if l.read || len(l.listings) == 0 {
+		return nil, io.EOF
+	}
+	l.read = true
+	names := l.listings[0]
+	if len(l.listings) > 1 {
+		l.listings = l.listings[1:]
+	}
+	return names, nil
+}
+
+func (l *lying) Lstat(name string) (hostfile.Info, error) {
+	if slices.Contains(l.there, name) {
+		return hostfile.Info{}, nil
+	}
+	return hostfile.Info{}, fs.ErrNotExist
+}
+
+// walker is a sysWalk over this machine that keeps what it reports.
+func walker(t *testing.T) (*sysWalk, *[]string) {
+	t.Helper()
+	files, err := hostfile.New("")
+	must(t, err)
+	var texts []string
+	s := &check.Scan{Check: "sys", FS: files, Config: &config.Rootcheck{}, Log: slog.New(slog.DiscardHandler)}
+	s.Emit = func(f check.Finding) { texts = append(texts, f.Wire) }
+	return &sysWalk{ctx: t.Context(), s: s}, &texts
+}
+
+// OSSEC reports every file that is deleted between listing and looking; here a
+// name must be listed three times and be missing three times.
+func TestHiddenNamesAreLookedAtAgain(t *testing.T) {
+	w, texts := walker(t)
+	d := &lying{
+		listings: [][]string{{"hidden", "deleted-late", "back"}, {"hidden", "back"}},
+		there:    []string{"back"},
+	}
+	w.confirmHidden(d, "/x", []string{"hidden", "deleted", "deleted-late", "back"})
+	want := []string{"Anomaly detected in file '/x/hidden'. Hidden from stats, but showing up on readdir. Possible kernel level rootkit."}
+	if diff := cmp.Diff(want, *texts); diff != "" {
+		t.Errorf("texts (-want +got):\n%s", diff)
+	}
+}
+
+// A folder that lists fewer subfolders than it counts.
+func TestLinkCount(t *testing.T) {
+	w, texts := walker(t)
+	dir := t.TempDir()
+	plant{"a/": "", "b/": "", "file": "x"}.in(t, dir)
+	d, err := w.s.FS.OpenDir(dir, false)
+	must(t, err)
+	defer d.Close()
+	if fsType, err := d.FSType(); err != nil || !fsType.CountsLinks() {
+		testenv.Skip(t, "needs a file system that counts links")
+	}
+	self, err := d.Info()
+	must(t, err)
+	w.countLinks(d, dir, listing{before: self, folders: []string{"a", "b"}}, visit{parent: self})
+	if len(*texts) > 0 {
+		t.Errorf("an honest folder is reported: %v", *texts)
+	}
+	w.countLinks(d, dir, listing{before: self, folders: []string{"a"}}, visit{parent: self})
+	want := []string{"Files hidden inside directory '" + dir + "'. Link count does not match number of files (3,4)."}
+	if diff := cmp.Diff(want, *texts); diff != "" {
+		t.Errorf("texts (-want +got):\n%s", diff)
+	}
+	// The folder changed since: counting again finds nothing wrong.
+	*texts = nil
+	stale := self
+	stale.Nlink = 9
+	w.countLinks(d, dir, listing{before: stale, folders: []string{"a"}}, visit{parent: self})
+	if len(*texts) > 0 {
+		t.Errorf("a folder that changed is reported: %v", *texts)
+	}
+}
+
+// A size that the content does not have.
+func TestSizeMismatch(t *testing.T) {
+	w, texts := walker(t)
+	dir := t.TempDir()
+	plant{"short": "12345", "empty": ""}.in(t, dir)
+	d, err := w.s.FS.OpenDir(dir, false)
+	must(t, err)
+	defer d.Close()
+	for _, name := range []string{"short", "empty"} {
+		info, err := d.Lstat(name)
+		must(t, err)
+		w.compareSize(d, filepath.Join(dir, name), name, info)
+		if _, ends, err := d.EndsAt(name, info.Size); err != nil || !ends {
+			t.Errorf("%s: ends %v, %v", name, ends, err)
+		}
+		if _, ends, _ := d.EndsAt(name, info.Size+1); ends {
+			t.Errorf("%s ends behind its end", name)
+		}
+		if _, ends, _ := d.EndsAt(name, max(info.Size-1, 0)); ends && info.Size > 0 {
+			t.Errorf("%s ends before its end", name)
+		}
+	}
+	if len(*texts) > 0 {
+		t.Errorf("honest files are reported: %v", *texts)
+	}
+}
+
+func TestWalkGuards(t *testing.T) {
+	testenv.Root(t) // the files must belong to root
+	host := image(t, plant{
+		"etc/open": "x", "var/lib/docker/overlay2/x/diff/open": "x", "etc/ignored/open": "x", "etc/pattern/open": "x",
+		"opt/open": "x", "bin": "-> usr/bin", "usr/bin/open": "x",
+	})
+	for _, p := range []string{"etc/open", "var/lib/docker/overlay2/x/diff/open", "etc/ignored/open", "etc/pattern/open", "opt/open", "usr/bin/open"} {
+		must(t, os.Chmod(filepath.Join(host.Root, p), 0o646))
+	}
+	pattern, err := match.Compile("pattern$")
+	must(t, err)
+	cfg := &config.Rootcheck{Ignore: []config.PathRule{{Prefix: "/etc/ignored/"}, {Pattern: pattern}}}
+	findings, _ := scanHost(t, host, cfg, "sys")
+	if diff := cmp.Diff([]string{"world-writable /etc/open", "world-writable /usr/bin/open"}, things(findings)); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	cfg.ScanAll = true
+	findings, _ = scanHost(t, host, cfg, "sys")
+	if got := things(findings); !slices.Contains(got, "world-writable /opt/open") {
+		t.Errorf("scanall left /opt out: %v", got)
+	}
+}
+
+func TestDevKnowsWhatBelongsThere(t *testing.T) {
+	host := image(t, plant{
+		"dev/hidden": "x", "dev/sub/deep": "x", "dev/MAKEDEV": "x", "dev/shm/anything": "x", "dev/.udev/x": "x",
+		"dev/link": "-> hidden", "dev/dir/": "",
+	})
+	findings, _ := scanHost(t, host, &config.Rootcheck{}, "dev")
+	if diff := cmp.Diff([]string{"regular-file /dev/hidden", "regular-file /dev/sub/deep"}, things(findings)); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	_, outcomes := scanHost(t, image(t, plant{"etc/x": ""}), &config.Rootcheck{}, "dev")
+	if outcomes[0].State != NotApplicable {
+		t.Errorf("without /dev: %+v", outcomes[0])
+	}
+}
+
+// TestEveryBuiltinSignature plants each path of our own list.
+func TestEveryBuiltinSignature(t *testing.T) {
+	o := &ossec{}
+	s := &check.Scan{Config: &config.Rootcheck{}}
+	tree := plant{}
+	want := 0
+	for _, sig := range o.fileSignatures(s) {
+		p := sig.Path
+		if sig.Anywhere {
+			p = "etc/somewhere/" + p
+		}
+		tree[p+"/"] = "" // some paths are below others
+		want++
+	}
+	host := image(t, tree)
+	findings, _ := scanHost(t, host, &config.Rootcheck{}, "files", "sys")
+	got := map[string]bool{}
+	for _, f := range findings {
+		if f.Kind == check.Rootkit && strings.HasPrefix(f.Rule, "rootkit-") {
+			got[f.Path] = true
+		}
+	}
+	for p := range tree {
+		if p = "/" + strings.TrimSuffix(p, "/"); !got[p] {
+			t.Errorf("%s is not found", p)
+		}
+	}
+	if want < 250 {
+		t.Errorf("%d signatures", want)
+	}
+}
+
+// TestPackagesOverrideSignatures: a path that a package owns is no rootkit by
+// our list, and one by the admin's.
+func TestPackagesOverrideSignatures(t *testing.T) {
+	host := image(t, plant{
+		"tmp/.bugtraq": "x", "usr/sbin/watchdogs": "x",
+		"var/lib/dpkg/info/dogs.list": "/.\n/usr\n/usr/sbin\n/usr/sbin/watchdogs\n",
+		"var/lib/dpkg/status":         "Package: dogs\nStatus: install ok installed\n\n",
+	})
+	findings, _ := scanHost(t, host, &config.Rootcheck{}, "files")
+	if diff := cmp.Diff([]string{"rootkit-file /tmp/.bugtraq"}, things(findings)); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	list := filepath.Join(t.TempDir(), "list")
+	must(t, os.WriteFile(list, []byte("usr/sbin/watchdogs ! Mine\n"), 0o600))
+	findings, _ = scanHost(t, host, &config.Rootcheck{RootkitFiles: list}, "files")
+	if got := things(findings); !slices.Contains(got, "rootkit-file /usr/sbin/watchdogs") {
+		t.Errorf("the admin's own signature is not reported: %v", got)
+	}
+}
+
+// TestTrojans: what a package vouches for is genuine whatever words are in it,
+// what differs from its package is reported, and only without a package do
+// signatures decide.
+func TestTrojans(t *testing.T) {
+	const (
+		words   = "\x00/dev/ptyxx/.proc\x00"
+		genuine = "d8e8fca2dc0f896fd7cb4cb0031ba249" // md5 of "test\n"
+	)
+	host := image(t, plant{
+		"bin":            "-> usr/bin",
+		"usr/bin/ls":     "test\n",                // as its package has it
+		"usr/bin/ps":     words,                   // no package, words of a trojan
+		"usr/bin/top":    "harmless",              // no package, nothing wrong
+		"usr/bin/login":  "exchanged",             // another sum than its package's
+		"usr/bin/pstree": words,                   // both
+		"usr/bin/awk":    "-> /etc/alternatives/", // dangling
+		"var/lib/dpkg/info/a.md5sums": genuine + "  bin/ls\n" + genuine + "  usr/bin/login\n" +
+			genuine + "  usr/bin/pstree\n",
+		"var/lib/dpkg/info/a.list": "/bin/ls\n/usr/bin/login\n/usr/bin/pstree\n",
+		"var/lib/dpkg/status":      "Package: a\nStatus: install ok installed\n\n",
+	})
+	findings, _ := scanHost(t, host, &config.Rootcheck{}, "trojans")
+	want := []string{"package-checksum /bin/login", "signature /bin/ps", "signature /bin/pstree"}
+	if diff := cmp.Diff(want, things(findings)); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	for _, f := range findings {
+		if f.Rule == "package-checksum" && f.Wire != "Trojaned version of file '/bin/login' detected. Signature used: 'package checksum' (a)." {
+			t.Errorf("text %q", f.Wire)
+		}
+	}
+}
+
+func TestInterfaces(t *testing.T) {
+	sys := t.TempDir()
+	plant{
+		"class/net/lo/flags": "0x9\n", "class/net/sniff0/flags": "0x1103\n", "class/net/port0/flags": "0x1103\n",
+		"class/net/port0/brport/x": "", "class/net/carrier0/flags": "0x1103\n", "class/net/carrier0/upper_macvlan0/x": "",
+		"class/net/bonding_masters": "\n", "class/net/odd/flags": "what\n",
+	}.in(t, sys)
+	findings, _ := scanHost(t, paths.Host{Sys: sys}, &config.Rootcheck{}, "if")
+	if len(findings) != 1 || findings[0].Wire != "Interface 'sniff0' in promiscuous mode." {
+		t.Errorf("%+v", findings)
+	}
+	_, outcomes := scanHost(t, image(t, plant{"etc/x": ""}), &config.Rootcheck{}, "if")
+	if outcomes[0].State != NotApplicable {
+		t.Errorf("an image has interfaces: %+v", outcomes[0])
+	}
+}
+
+// Nothing in a file name can forge a message or a line.
+func TestNamesAreEscaped(t *testing.T) {
+	host := image(t, plant{"dev/a\n9:rootcheck:forged\x1b[2J": "x"})
+	findings, _ := scanHost(t, host, &config.Rootcheck{}, "dev")
+	if len(findings) != 1 {
+		t.Fatalf("%+v", findings)
+	}
+	f := findings[0]
+	for _, text := range []string{f.Wire, f.Title, f.Advice} {
+		if strings.ContainsAny(text, "\n\x1b") {
+			t.Errorf("%q", text)
+		}
+	}
+}
