@@ -231,7 +231,9 @@ func (r *runner) stopped() error {
 		r.log.Info("stopped")
 		return nil
 	}
-	r.log.Info("SIGNAL Received. Exit Cleaning...", logging.ID(1225))
+	if r.s.name != "ossec-execd" { // execd says it itself, after its last response
+		r.log.Info("SIGNAL Received. Exit Cleaning...", logging.ID(1225))
+	}
 	return exitWith(1)
 }
 

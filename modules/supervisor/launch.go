@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"hids/config"
 	"hids/modules"
@@ -27,6 +28,10 @@ import (
 // from 3 on.
 const envFiles = "HIDS_MODULE_FILES"
 
+// leftBehind is how long, after the last process has ended, what it wrote may
+// take to be read.
+const leftBehind = 5 * time.Second
+
 // launcher starts modules' processes.
 type launcher struct {
 	o     Options
@@ -34,19 +39,41 @@ type launcher struct {
 	ids   map[string]identity
 	pumps sync.WaitGroup
 
-	mu       sync.Mutex // guards starters
+	mu       sync.Mutex // guards what follows
 	starters []*privdrop.Starter
+	reading  map[*os.File]bool // what the pumps read
 }
 
 // close waits until everything the processes have written is where it belongs.
-// All processes must have ended.
+// All processes must have ended; a program that one of them has left behind
+// may still hold a pipe and is not waited for long.
 func (l *launcher) close() {
-	l.mu.Lock()
-	defer l.mu.Unlock()
+	cut := time.AfterFunc(leftBehind, func() {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		for f := range l.reading {
+			_ = f.SetReadDeadline(time.Unix(1, 0))
+		}
+	})
+	defer cut.Stop()
+	l.pumps.Wait()
 	for _, s := range l.starters {
 		s.Close()
 	}
-	l.pumps.Wait()
+}
+
+// pump runs read, which reads f to its end, and closes f.
+func (l *launcher) pump(f *os.File, read func(io.Reader)) {
+	l.mu.Lock()
+	l.reading[f] = true
+	l.mu.Unlock()
+	l.pumps.Go(func() {
+		read(f)
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		delete(l.reading, f)
+		_ = f.Close()
+	})
 }
 
 // processName is what a module is called in ps(1) and in log lines.
@@ -88,7 +115,7 @@ func (l *launcher) start(m modules.Module, drop *privdrop.Starter, cfg *config.C
 		return nil, errors.Join(fmt.Errorf("start process: %w", err), pipes.closeAll())
 	}
 	err = pipes.closeTheirs()
-	l.pump(m, pipes)
+	l.carry(m, pipes)
 	go p.read()
 	err = errors.Join(err, p.send(message{Kind: kindStart, Config: cfg, Start: &startInfo{
 		Module: m.Name, Process: l.processName(m), Layout: l.o.Layout, Host: l.o.Host,
@@ -177,23 +204,21 @@ func (l *launcher) prepare(m modules.Module) (*child, *pipes, error) {
 	return c, p, nil
 }
 
-// pump carries what the process writes: its log lines as they are, its events
-// to the event log, and what the Go runtime has to say when it panics.
-func (l *launcher) pump(m modules.Module, p *pipes) {
+// carry takes what the process writes to where it belongs: its log lines as
+// they are, its events to the event log, and what the Go runtime has to say
+// when it panics.
+func (l *launcher) carry(m modules.Module, p *pipes) {
 	log := l.o.Log.With("module", m.Name)
-	l.pumps.Go(func() {
-		defer p.log.Close()
-		lines(p.log, func(line []byte) { _, _ = l.o.Output.Write(line) })
+	l.pump(p.log, func(r io.Reader) {
+		lines(r, func(line []byte) { _, _ = l.o.Output.Write(line) })
 	})
-	l.pumps.Go(func() {
-		defer p.stderr.Close()
-		lines(p.stderr, func(line []byte) {
+	l.pump(p.stderr, func(r io.Reader) {
+		lines(r, func(line []byte) {
 			log.Error("module wrote to its standard error", "text", strings.TrimSuffix(string(line), "\n"))
 		})
 	})
-	l.pumps.Go(func() {
-		defer p.events.Close()
-		l.keep.log.Collect(p.events, func(err error) { log.Error("event not logged", "err", err) })
+	l.pump(p.events, func(r io.Reader) {
+		l.keep.log.Collect(r, func(err error) { log.Error("event not logged", "err", err) })
 	})
 }
 

@@ -130,7 +130,7 @@ func (s *supervisor) open(ctx context.Context) error {
 	if err := s.keep.open(s.o, s.cfg, groupOf(ids)); err != nil {
 		return err
 	}
-	s.launch = &launcher{o: s.o, keep: &s.keep, ids: ids}
+	s.launch = &launcher{o: s.o, keep: &s.keep, ids: ids, reading: map[*os.File]bool{}}
 	for _, m := range s.o.Modules {
 		w := newWorker(m.Name, s.launch.starter(m), s.o.Log)
 		s.workers = append(s.workers, w)
@@ -161,6 +161,9 @@ func (s *supervisor) serve(ctx context.Context) error {
 	}
 	defer s.stopAll()
 	if err := s.startAll(ctx); err != nil {
+		if ctx.Err() != nil {
+			return ErrStopped
+		}
 		return err
 	}
 	if err := s.announce(); err != nil {

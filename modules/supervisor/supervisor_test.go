@@ -781,6 +781,51 @@ func TestExecqOutlivesSupervisor(t *testing.T) {
 	second.end()
 }
 
+// The service manager is told of every step, and its watchdog is fed.
+func TestServiceManagerIsTold(t *testing.T) {
+	manager := newManager(t)
+	a := startApart(t, tempHome(t), nil, "NOTIFY_SOCKET="+manager.path, "WATCHDOG_USEC=20000")
+	manager.next(t, "READY=1")
+	manager.next(t, "WATCHDOG=1")
+	if err := a.supervisor().Post(t.Context(), "/reload", nil, nil); err != nil {
+		t.Fatal(err)
+	}
+	manager.next(t, "RELOADING=1")
+	manager.next(t, "READY=1")
+	manager.next(t, "WATCHDOG=1")
+	a.end()
+	manager.next(t, "STOPPING=1")
+}
+
+// A configuration is the same on the other side of the link.
+func TestConfigurationIsHandedOnWhole(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "ossec.conf")
+	text := `<ossec_config><syscheck><directories realtime="yes" report_changes="yes" restrict="^/etc/p|.conf$">/etc,/bin</directories>
+<ignore type="sregex">.log$</ignore><ignore>/etc/mtab</ignore><scan_time>21:30</scan_time><scan_day>monday</scan_day></syscheck>
+<active-response><repeated_offenders>1,5,10</repeated_offenders></active-response></ossec_config>`
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	want, faults := config.Load(t.Context(), config.LoadOptions{OssecConf: file})
+	if want == nil {
+		t.Fatal(faults)
+	}
+	b, err := json.Marshal(message{Config: want})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got message
+	if err := json.Unmarshal(b, &got); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want.Effective(), got.Config.Effective()); diff != "" || len(want.Syscheck.Directories) != 2 {
+		t.Error(diff)
+	}
+	if d := got.Config.Syscheck.Directories[0]; !d.Restrict.MatchString("/etc/passwd") || d.Restrict.MatchString("/etc/group") {
+		t.Error("a pattern no longer matches what it did")
+	}
+}
+
 func TestStatusIsJSON(t *testing.T) {
 	b, err := json.Marshal(Status{Modules: []ModuleStatus{{Name: "m", State: StateOff}}})
 	if err != nil || bytes.Contains(b, []byte("since")) || bytes.Contains(b, []byte(`"pid":0,"state"`)) {

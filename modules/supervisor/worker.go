@@ -236,7 +236,7 @@ func (l *life) watch() error {
 		case <-tick.C:
 			l.check()
 		case <-l.startGivenUp():
-			l.end(l.starting.ctx)
+			l.endInTime()
 			return l.failed(l.starting.ctx.Err())
 		case j := <-l.w.jobs:
 			if l.do(j) {
@@ -329,10 +329,15 @@ func (l *life) beginReload(j job) (stopped bool) {
 func (l *life) restart(j job) {
 	l.cfg, l.again = j.cfg, true
 	l.w.log.Info("module is started again with the new configuration", "module", l.w.name)
+	l.endInTime()
+	j.done <- nil
+}
+
+// endInTime is end where nobody says how long it may take.
+func (l *life) endInTime() {
 	ctx, cancel := context.WithTimeout(context.Background(), stopTimeout)
 	defer cancel()
 	l.end(ctx)
-	j.done <- nil
 }
 
 func (l *life) reloaded(m message) {

@@ -27,8 +27,10 @@ func Reload() (c <-chan os.Signal, cancel func()) {
 	return ch, func() { signal.Stop(ch) }
 }
 
-// Swallow makes the signals that a terminal sends to everyone in it do nothing
-// in this process. Unlike ignored ones, programs it starts do not inherit that.
+// Swallow makes HUP and PIPE do nothing in this process. Unlike with ignored
+// signals, programs that it starts do not inherit that.
 func Swallow() {
-	signal.Notify(make(chan os.Signal, 1), terminal()...)
+	if s := idle(); len(s) > 0 {
+		signal.Notify(make(chan os.Signal, 1), s...)
+	}
 }

@@ -8,4 +8,4 @@ import "os"
 
 func stopping() []os.Signal  { return []os.Signal{os.Interrupt} }
 func reloading() []os.Signal { return nil }
-func terminal() []os.Signal  { return []os.Signal{os.Interrupt} }
+func idle() []os.Signal      { return nil }

@@ -15,6 +15,4 @@ func stopping() []os.Signal {
 
 func reloading() []os.Signal { return []os.Signal{syscall.SIGHUP} }
 
-func terminal() []os.Signal {
-	return []os.Signal{syscall.SIGHUP, syscall.SIGINT, syscall.SIGQUIT, syscall.SIGPIPE}
-}
+func idle() []os.Signal { return []os.Signal{syscall.SIGHUP, syscall.SIGPIPE} }
