@@ -88,14 +88,18 @@ func (l *loader) directoryAttr(d *Directory, a xmlconf.Attr) {
 	case "tags":
 		l.tags(d, a)
 	default:
-		known := slices.Clone(directoryAttrs)
-		for name := range checkBits {
-			known = append(known, name)
-		}
-		slices.Sort(known)
-		hint := strings.NewReplacer("<", "", ">", "").Replace(didYouMean(a.Name, known))
+		hint := strings.NewReplacer("<", "", ">", "").Replace(l.suggest(a.Name, attrNames))
 		l.bad(a.Pos, hint, "unknown attribute %s of <directories>", a.Name)
 	}
+}
+
+func attrNames() []string {
+	known := slices.Clone(directoryAttrs)
+	for name := range checkBits {
+		known = append(known, name)
+	}
+	slices.Sort(known)
+	return known
 }
 
 func (l *loader) checkAttr(d *Directory, a xmlconf.Attr, bits Check) {

@@ -49,6 +49,10 @@ var otherSections = strings.Fields(`rules alerts email_alerts database_output sy
 	gcp-pubsub github indexer integration labels logging ms-graph office365 osquery remote_upgrade
 	ruleset sca socket syslog task-manager vulnerability-detection vulnerability-detector wodle`)
 
+func sectionNames() []string {
+	return append(slices.Clone(otherSections), "syscheck", "rootcheck", "active-response", "global", "client")
+}
+
 func (l *loader) applySection(n *xmlconf.Node) {
 	l.section = n.Name
 	switch n.Name {
@@ -66,8 +70,7 @@ func (l *loader) applySection(n *xmlconf.Node) {
 		l.settings(n)
 	default:
 		if !slices.Contains(otherSections, n.Name) {
-			known := append(slices.Clone(otherSections), "syscheck", "rootcheck", "active-response", "global", "client")
-			l.bad(n.Pos, didYouMean(n.Name, known), "unknown section <%s>", n.Name)
+			l.bad(n.Pos, l.suggest(n.Name, sectionNames), "unknown section <%s>", n.Name)
 		}
 	}
 }
@@ -90,7 +93,7 @@ func (l *loader) each(section *xmlconf.Node, known, own map[string]handler) {
 		take, ok := own[n.Name]
 		switch {
 		case !ok:
-			l.bad(n.Pos, didYouMean(n.Name, names(known, own)), "unknown element <%s> in <%s>", n.Name, section.Name)
+			l.bad(n.Pos, l.suggest(n.Name, func() []string { return names(known, own) }), "unknown element <%s> in <%s>", n.Name, section.Name)
 		case l.src.remote:
 			l.warn(n.Pos, "set it in hids.conf of this host", "<%s> is not taken from a manager", n.Name)
 		default:
@@ -132,6 +135,14 @@ func (l *loader) origin(n *xmlconf.Node) {
 		name = "check_unixaudit"
 	}
 	l.cfg.Origins[l.section+"."+name] = n.Pos
+}
+
+// suggest is didYouMean while anybody still listens.
+func (l *loader) suggest(word string, known func() []string) string {
+	if l.faults.Full() {
+		return ""
+	}
+	return didYouMean(word, known())
 }
 
 // didYouMean names what is closest to a misspelt word, if anything is close.

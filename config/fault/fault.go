@@ -60,19 +60,31 @@ type List []Fault
 
 // Add appends f. From MaxFaults on only the first fatal fault still enters.
 func (l *List) Add(f Fault) {
-	if len(*l) < MaxFaults || (f.Fatal && !l.Fatal()) {
+	if l.takes(f.Fatal) {
 		*l = append(*l, f)
 	}
 }
 
+func (l List) takes(fatal bool) bool {
+	return len(l) < MaxFaults || (fatal && !l.Fatal())
+}
+
+// Full reports whether only a first fatal fault would still be kept, so that
+// nobody has to look for hints.
+func (l List) Full() bool { return len(l) >= MaxFaults }
+
 // Fatalf adds a fatal fault.
 func (l *List) Fatalf(pos Pos, hint, format string, args ...any) {
-	l.Add(Fault{Pos: pos, Message: fmt.Sprintf(format, args...), Hint: hint, Fatal: true})
+	if l.takes(true) {
+		*l = append(*l, Fault{Pos: pos, Message: fmt.Sprintf(format, args...), Hint: hint, Fatal: true})
+	}
 }
 
 // Warnf adds a fault with which the configuration still works.
 func (l *List) Warnf(pos Pos, hint, format string, args ...any) {
-	l.Add(Fault{Pos: pos, Message: fmt.Sprintf(format, args...), Hint: hint})
+	if l.takes(false) {
+		*l = append(*l, Fault{Pos: pos, Message: fmt.Sprintf(format, args...), Hint: hint})
+	}
 }
 
 // Append adds all of faults.
