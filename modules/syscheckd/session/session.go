@@ -43,6 +43,7 @@ type Options struct {
 	Names  report.Names
 	Host   string // name of this machine
 	Access Access
+	Events event.Sink // takes what a scan finds; may be nil
 }
 
 // Session is an open baseline with the rules that say what is watched. It is
@@ -88,12 +89,6 @@ func (s *Session) Close() error { return errors.Join(s.diffs.Close(), s.db.Close
 // Where is the file that holds the baseline.
 func (s *Session) Where() string { return s.db.Path() }
 
-// Layout is the installation the baseline belongs to.
-func (s *Session) Layout() paths.Layout { return s.opts.Layout }
-
-// Config is the configuration in force.
-func (s *Session) Config() *config.Config { return s.opts.Config }
-
 // Names looks up owners.
 func (s *Session) Names() report.Names { return s.opts.Names }
 
@@ -111,7 +106,6 @@ type Scan struct {
 	Paths    []string // absolute and clean; empty: all that is watched
 	Trigger  string   // of the events
 	Progress *scan.Progress
-	Events   event.Sink       // takes what differs from the last scan; may be nil
 	Fault    func(scan.Fault) // may be nil
 }
 
@@ -235,10 +229,10 @@ func (r *run) change(c *scan.Change) error {
 	if c.Action == scan.Deleted || c.Action == scan.Moved {
 		r.forget(c)
 	}
-	if r.o.Events == nil {
+	if r.opts.Events == nil {
 		return nil
 	}
-	if err := r.o.Events.Emit(r.ctx, r.maker.Event(c, in)); err != nil && !r.logFail {
+	if err := r.opts.Events.Emit(r.ctx, r.maker.Event(c, in)); err != nil && !r.logFail {
 		r.logFail = true // once: a full disk is full for each of them
 		r.extra(scan.Fault{Path: c.Path, Err: fmt.Errorf("log the event: %w", err)})
 	}
@@ -306,4 +300,11 @@ func outermost(paths []string) []string {
 func below(path, root string) bool {
 	rest, ok := strings.CutPrefix(path, root)
 	return ok && (rest == "" || rest[0] == '/' || strings.HasSuffix(root, "/"))
+}
+
+// Over makes a session of what the daemon has open already, so that it answers
+// operators in the same way. The daemon closes what is its own; it scans in its
+// own way, too.
+func Over(db *baseline.DB, diffs *diff.Store, r *rules.Rules, o Options) *Session {
+	return &Session{opts: o, rules: r, db: db, diffs: diffs}
 }
