@@ -56,6 +56,9 @@ func (n *notifier) Add(dir string) error {
 func (n *notifier) RemoveTree(dir string) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
+	if _, ok := n.dirs[dir]; !ok {
+		return // most names that vanish are no watched folders
+	}
 	below := strings.TrimSuffix(dir, string(filepath.Separator)) + string(filepath.Separator)
 	for d := range n.dirs {
 		if d == dir || strings.HasPrefix(d, below) {

@@ -44,7 +44,8 @@ type Event struct {
 type Watcher interface {
 	// Add watches a folder. Adding one twice does no harm.
 	Add(dir string) error
-	// RemoveTree gives up a folder and all watched folders below it.
+	// RemoveTree gives up a watched folder and all watched folders below it. It
+	// does nothing for a path that is not watched.
 	RemoveTree(dir string)
 	// Count is how many folders are watched.
 	Count() int

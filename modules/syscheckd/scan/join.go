@@ -349,6 +349,11 @@ func (j *joiner) flush() error {
 	if len(j.ops) == 0 {
 		return nil
 	}
+	if j.events.Store != nil {
+		if err := j.events.Store(); err != nil {
+			return err
+		}
+	}
 	if err := j.cur.Close(); err != nil {
 		return err
 	}

@@ -48,6 +48,9 @@ type Options struct {
 type Events struct {
 	Change func(*Change) error // required; keeps what it is given if it likes
 	Fault  func(Fault) error   // may be nil
+	// Store is called before what was reported since the last Store is written to
+	// the baseline. May be nil.
+	Store func() error
 	// Seeded is told of each file that the first scan of its root puts into
 	// the baseline. Such a file is no Change. May be nil. It must not keep r.
 	Seeded func(path string, r *record.Record, entry *config.Directory) error

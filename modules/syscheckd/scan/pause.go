@@ -4,12 +4,15 @@ package scan
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"path"
 
 	"hids/config"
 	"hids/config/rules"
 	"hids/modules/syscheckd/baseline"
+	"hids/platform/fsstat"
+	"hids/platform/fswalk"
 )
 
 // ErrLater, returned by Events.Change, leaves the baseline as it is for the
@@ -101,3 +104,35 @@ func (j *joiner) passOver(p string) {
 		j.cur.Next()
 	}
 }
+
+// Folders calls o.Live.Enter for each folder that a scan of everything would
+// enter, and looks at nothing else.
+func Folders(ctx context.Context, o Options) error {
+	roots := o.Rules.Roots()
+	chooser := newChooser(o.Rules, roots)
+	chooser.enter = o.Live.Enter
+	for _, r := range roots {
+		chooser.entering(r)
+	}
+	deadline := o.Deadline
+	if deadline <= 0 {
+		deadline = DefaultDeadline
+	}
+	return fswalk.Walk(ctx, fswalk.Options[struct{}]{
+		Roots: roots,
+		Choose: func(path string, kind fsstat.Kind) (visit, descend bool) {
+			_, descend = chooser.choose(path, kind)
+			return false, descend
+		},
+		Alias:       alias(o.Rules),
+		Inspector:   func() fswalk.Inspector[struct{}] { return nothing{} },
+		SkipNetwork: o.SkipNFS,
+		Deadline:    deadline,
+	}, func(*fswalk.Item[struct{}]) error { return nil })
+}
+
+// nothing inspects nothing.
+type nothing struct{}
+
+// Inspect implements fswalk.Inspector.
+func (nothing) Inspect(context.Context, *fswalk.Task, *struct{}) {}

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package session is the work of an operator on the baseline: one scan in the
-// foreground, what differs from the accepted state, accepting it, reading the
-// baseline. It puts the parts together (rules, baseline, scan, diff, report)
-// and decides nothing that they decide. It does not print; and it is not the
-// daemon, which has its own way of putting them together.
+// Package session is work on the baseline: a scan, what differs from the
+// accepted state, accepting it, reading the baseline. It puts the parts together
+// (rules, baseline, scan, diff, report) and decides nothing that they decide. An
+// operator's command is one session, and so is the life of the daemon. It does
+// not print, wait or send.
 package session
 
 import (
@@ -22,6 +22,7 @@ import (
 	"hids/modules/event"
 	"hids/modules/syscheckd/baseline"
 	"hids/modules/syscheckd/diff"
+	"hids/modules/syscheckd/record"
 	"hids/modules/syscheckd/report"
 	"hids/modules/syscheckd/scan"
 	"hids/platform/paths"
@@ -107,6 +108,16 @@ type Scan struct {
 	Trigger  string   // of the events
 	Progress *scan.Progress
 	Fault    func(scan.Fault) // may be nil
+
+	// What follows is for the daemon; all of it may be left out.
+	Live           *scan.Live
+	Look           bool // see scan.Options
+	HashLinkTarget bool // see scan.Options
+	// Tell is told of a change before Events is; scan.ErrLater puts it off. diff
+	// makes OSSEC's text of what changed inside, "" if nothing is to be told.
+	Tell   func(c *scan.Change, diff func(fields int) string) error
+	Seeded func(path string, r *record.Record, entry *config.Directory) error
+	Store  func() error // see scan.Events
 }
 
 // Scan makes one scan. What it finds is stored as seen; Differing tells it,
@@ -114,7 +125,9 @@ type Scan struct {
 // stops with ctx's error, and what was not stored is found again by the next.
 func (s *Session) Scan(ctx context.Context, o Scan) (*scan.Result, error) {
 	run := &run{Session: s, o: o, maker: s.Maker(o.Trigger), ctx: ctx}
-	result, err := scan.Run(ctx, s.db, s.options(o), scan.Events{Change: run.change, Fault: run.fault})
+	result, err := scan.Run(ctx, s.db, s.options(o), scan.Events{
+		Change: run.change, Fault: run.fault, Seeded: o.Seeded, Store: o.Store,
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -132,11 +145,24 @@ func (s *Session) Scan(ctx context.Context, o Scan) (*scan.Result, error) {
 
 func (s *Session) options(o Scan) scan.Options {
 	c := &s.opts.Config.Syscheck
-	return scan.Options{
+	options := scan.Options{
 		Rules: s.rules, Paths: outermost(o.Paths), SkipNFS: c.SkipNFS,
 		MaxFileSize: c.MaxFileSize, Prefilter: c.PrefilterCmd,
 		Progress: o.Progress, Content: s.content,
+		Live: o.Live, Look: o.Look, HashLinkTarget: o.HashLinkTarget,
 	}
+	if !o.Look {
+		options.MaxFilesPS, options.MaxBytesPS = c.MaxFilesPS, c.MaxBytesPS
+	}
+	return options
+}
+
+// Rules says what is watched.
+func (s *Session) Rules() *rules.Rules { return s.rules }
+
+// Folders calls enter for each watched folder, without looking at files.
+func (s *Session) Folders(ctx context.Context, enter func(dir string, entry *config.Directory)) error {
+	return scan.Folders(ctx, s.options(Scan{Live: &scan.Live{Enter: enter}}))
 }
 
 // content asks for the text of files whose changes are to be shown. It is
@@ -225,6 +251,11 @@ type run struct {
 // change is called before the baseline takes a change over: an event may be
 // told twice, never not at all.
 func (r *run) change(c *scan.Change) error {
+	if r.o.Tell != nil {
+		if err := r.o.Tell(c, func(fields int) string { return r.wireDiff(c, fields) }); err != nil {
+			return err
+		}
+	}
 	in := r.inside(c, diff.SinceSeen)
 	if c.Action == scan.Deleted || c.Action == scan.Moved {
 		r.forget(c)
@@ -279,6 +310,21 @@ func (s *Session) inside(c *scan.Change, since diff.Since) report.Inside {
 	}
 	name := event.SafeText(c.Path)
 	return report.Inside{Diff: res.Unified(name, name)}
+}
+
+// wireDiff is inside in OSSEC's form (diff's normal format).
+func (s *Session) wireDiff(c *scan.Change, fields int) string {
+	if c.Action != scan.Updated || c.Entry == nil || !c.Entry.ReportChanges {
+		return ""
+	}
+	if _, noDiff := s.rules.NoDiff(c.Path); noDiff {
+		return diff.WireNoDiff
+	}
+	res, err := s.diffs.Diff(c.Path, diff.SinceSeen)
+	if err != nil || res.Why != "" {
+		return ""
+	}
+	return string(diff.TruncateForWire(diff.NormalDiff(res.Before, res.After), fields))
 }
 
 // outermost returns paths sorted, without those that lie below another.
