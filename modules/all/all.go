@@ -8,6 +8,7 @@ import (
 	"hids/modules"
 	"hids/modules/execd"
 	"hids/modules/rootcheck"
+	"hids/modules/syscheckd"
 )
 
 // List returns the modules in the order in which they are started: what
@@ -15,6 +16,7 @@ import (
 func List() []modules.Module {
 	return []modules.Module{
 		execd.Module(),
+		syscheckd.Module(),
 		rootcheck.Module(),
 	}
 }

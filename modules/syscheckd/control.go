@@ -163,7 +163,8 @@ func (d *Daemon) serveScan(w http.ResponseWriter, r *http.Request) {
 	}
 	var answer Scanned
 	err = d.ask(r.Context(), d.long, func(ctx context.Context) error {
-		answer.Result, err = d.scan(ctx, session.Scan{Paths: paths, Trigger: "scan-now"})
+		result, err := d.scan(ctx, session.Scan{Paths: paths, Trigger: "scan-now"})
+		answer.Result = result
 		return err
 	})
 	switch {
@@ -184,7 +185,8 @@ func (d *Daemon) serveAccept(w http.ResponseWriter, r *http.Request) {
 	}
 	var answer Accepted
 	err = d.ask(r.Context(), d.quick, func(context.Context) error {
-		answer.Accepted, err = d.session.Accept(paths)
+		n, err := d.session.Accept(paths)
+		answer.Accepted = n
 		return err
 	})
 	if err != nil {
