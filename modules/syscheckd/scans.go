@@ -111,7 +111,6 @@ func (d *Daemon) scan(ctx context.Context, s session.Scan) (*scan.Result, error)
 
 // inspect scans and tells.
 func (d *Daemon) inspect(ctx context.Context, s session.Scan) (*scan.Result, error) {
-	s.Events = d.env.Events
 	s.HashLinkTarget = d.out.wanted()
 	s.Tell = d.out.change
 	s.Seeded = d.out.seeded

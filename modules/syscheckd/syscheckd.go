@@ -77,6 +77,7 @@ func newDaemon(env modules.Env) (*Daemon, error) {
 	}
 	d.session, err = session.Open(session.Options{
 		Layout: env.Layout, Config: env.Config, Names: report.Names{}, Host: host, Access: session.Write,
+		Events: env.Events,
 	})
 	if err != nil {
 		return nil, err

@@ -347,10 +347,3 @@ func below(path, root string) bool {
 	rest, ok := strings.CutPrefix(path, root)
 	return ok && (rest == "" || rest[0] == '/' || strings.HasSuffix(root, "/"))
 }
-
-// Over makes a session of what the daemon has open already, so that it answers
-// operators in the same way. The daemon closes what is its own; it scans in its
-// own way, too.
-func Over(db *baseline.DB, diffs *diff.Store, r *rules.Rules, o Options) *Session {
-	return &Session{opts: o, rules: r, db: db, diffs: diffs}
-}
