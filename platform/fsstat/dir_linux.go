@@ -98,8 +98,8 @@ func (d *Directory) FSType() (FSType, error) { return fsType(d.fd) }
 
 // Read fills l with the content of d, sorted. Between two system calls it
 // calls beat, so that a watcher can tell a large directory from one that hangs.
-func (d *Directory) Read(l *List, hint int64, beat func()) error {
-	l.reset(hint)
+func (d *Directory) Read(l *List, beat func()) error {
+	l.reset()
 	if l.buf == nil {
 		l.buf = make([]byte, 64<<10)
 	}
@@ -158,12 +158,12 @@ func (d *Directory) resolve(l *List, beat func()) {
 	var name Name
 	var st Stat
 	for i := range l.entries {
-		if l.entries[i].kind != Unknown {
+		if l.Kind(i) != Unknown {
 			continue
 		}
 		name.Set(string(l.Name(i)))
 		if d.Lstat(&name, &st) == nil {
-			l.entries[i].kind = st.Kind
+			l.setKind(i, st.Kind)
 		}
 		beat()
 	}

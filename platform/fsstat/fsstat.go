@@ -8,7 +8,11 @@
 // in which order and by how many, belongs to fswalk and the modules.
 package fsstat
 
-import "errors"
+import (
+	"bytes"
+	"errors"
+	"slices"
+)
 
 // Kind is what kind of file a name stands for.
 type Kind uint8
@@ -81,53 +85,67 @@ type Xattr struct {
 // List is the content of one directory, sorted by the bytes of the names. It
 // keeps its memory from one use to the next.
 type List struct {
-	names   []byte
+	names   [][]byte // in pieces, so that a long list is never copied to grow
+	used    int      // pieces that hold names now
 	entries []entry
 	buf     []byte
 }
 
-// entry is one name within List.names. Eight bytes, because a directory may
-// have millions.
+// entry is one name: which piece of List.names, where in it, how long. Eight
+// bytes, because a directory may have millions.
 type entry struct {
-	off  uint32
-	size uint16
-	kind Kind
+	piece uint32
+	at    uint16
+	size  uint16 // with kind in the upper four bits
 }
 
-// maxNames bounds the bytes of all names in one directory: entry.off counts
-// them in 31 bits, which an int has everywhere.
-const maxNames = 1<<31 - 1
+const (
+	pieceSize = 32 << 10
+	maxName   = 1<<12 - 1 // of any system's, 255 on most
+	kindShift = 12
+)
 
 // Len returns the number of entries, . and .. not counted.
 func (l *List) Len() int { return len(l.entries) }
 
 // Name returns the name of entry i. It is valid until the next Read.
-func (l *List) Name(i int) []byte {
-	e := l.entries[i]
-	return l.names[e.off : e.off+uint32(e.size)]
+func (l *List) Name(i int) []byte { return l.name(l.entries[i]) }
+
+func (l *List) name(e entry) []byte {
+	return l.names[e.piece][e.at : int(e.at)+int(e.size&maxName)]
 }
 
 // Kind returns the kind of entry i as the directory tells it.
-func (l *List) Kind(i int) Kind { return l.entries[i].kind }
+func (l *List) Kind(i int) Kind { return Kind(l.entries[i].size >> kindShift) }
+
+func (l *List) setKind(i int, k Kind) {
+	l.entries[i].size = l.entries[i].size&maxName | uint16(k)<<kindShift
+}
 
 // Small reports whether the list is worth keeping for another directory.
-func (l *List) Small() bool { return cap(l.names) <= 1<<18 && cap(l.entries) <= 1<<14 }
+func (l *List) Small() bool { return len(l.names) <= 8 && cap(l.entries) <= 1<<14 }
 
-func (l *List) reset(hint int64) {
-	l.names, l.entries = l.names[:0], l.entries[:0]
-	// A directory's size on disk is at least that of its names, so for a large
-	// one it spares the copies of a growing slice.
-	if want := int(min(hint, 64<<20)); want > 1<<18 && want > cap(l.names) {
-		l.names = make([]byte, 0, want)
-		l.entries = make([]entry, 0, want/24)
-	}
+func (l *List) reset() {
+	l.entries, l.used = l.entries[:0], 0
 }
 
 func (l *List) add(name []byte, kind Kind) error {
-	if len(name) > 1<<16-1 || len(l.names)+len(name) > maxNames {
-		return errors.New("too many names in one directory")
+	if len(name) > maxName {
+		return errors.New("a name longer than any system allows")
 	}
-	l.entries = append(l.entries, entry{uint32(len(l.names)), uint16(len(name)), kind})
-	l.names = append(l.names, name...)
+	if l.used == 0 || len(l.names[l.used-1])+len(name) > pieceSize {
+		if l.used == len(l.names) {
+			l.names = append(l.names, make([]byte, 0, pieceSize))
+		}
+		l.names[l.used] = l.names[l.used][:0]
+		l.used++
+	}
+	piece := &l.names[l.used-1]
+	l.entries = append(l.entries, entry{uint32(l.used - 1), uint16(len(*piece)), uint16(len(name)) | uint16(kind)<<kindShift})
+	*piece = append(*piece, name...)
 	return nil
+}
+
+func (l *List) sort() {
+	slices.SortFunc(l.entries, func(a, b entry) int { return bytes.Compare(l.name(a), l.name(b)) })
 }

@@ -46,7 +46,7 @@ func TestListHasEveryByteInOrder(t *testing.T) {
 		if _, err := unix.Seek(d.fd, 0, unix.SEEK_SET); err != nil {
 			t.Fatal(err)
 		}
-		if err := d.Read(&l, 0, func() {}); err != nil {
+		if err := d.Read(&l, func() {}); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -85,8 +85,8 @@ func (d *Directory) Readlink(name *Name) (string, error) { return os.Readlink(d.
 func (d *Directory) FSType() (FSType, error) { return FSLocal, nil }
 
 // Read fills l with the content of d, sorted.
-func (d *Directory) Read(l *List, hint int64, beat func()) error {
-	l.reset(hint)
+func (d *Directory) Read(l *List, beat func()) error {
+	l.reset()
 	f, err := os.Open(d.path)
 	if err != nil {
 		return err

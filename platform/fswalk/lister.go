@@ -107,10 +107,7 @@ func (l *lister) read(dir *directory, parentDev uint64, skip func(fsstat.FSType)
 			return r
 		}
 	}
-	var st fsstat.Stat
-	if r.err = dir.Stat(&st); r.err == nil {
-		r.err = dir.Directory.Read(list, st.Size, l.slot.beat)
-	}
+	r.err = dir.Directory.Read(list, l.slot.beat)
 	return r
 }
 

@@ -92,6 +92,10 @@ func (db *DB) open() error {
 	if err := os.WriteFile(db.path+".pid", []byte(strconv.Itoa(os.Getpid())+"\n"), 0o600); err != nil {
 		return err
 	}
+	// What a copy left that was cut off.
+	if err := os.Remove(db.compactPath()); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
 	if _, err := os.Stat(db.path); errors.Is(err, fs.ErrNotExist) {
 		return db.openFirst()
 	} else if err != nil {
@@ -107,6 +111,8 @@ func (db *DB) open() error {
 }
 
 func (db *DB) firstPath() string { return db.path + ".first" }
+
+func (db *DB) compactPath() string { return db.path + ".compact" }
 
 // openFirst starts over: what an unfinished first scan left is of no use,
 // because nothing says how far it came.

@@ -4,7 +4,6 @@ package baseline
 
 import (
 	"errors"
-	"io/fs"
 	"os"
 
 	bolt "go.etcd.io/bbolt"
@@ -33,10 +32,7 @@ func (db *DB) compact() error {
 }
 
 func (db *DB) copyOver() error {
-	temp := db.path + ".compact"
-	if err := os.Remove(temp); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
+	temp := db.compactPath()
 	dst, err := openBolt(temp, &bolt.Options{NoSync: true})
 	if err != nil {
 		return err

@@ -128,7 +128,8 @@ func (j *joiner) found(it *fswalk.Item[finding]) error {
 func (j *joiner) count(path string) {
 	j.result.Files++
 	if p := j.o.Progress; p != nil && j.result.Files%64 == 1 {
-		p.path.Store(&path)
+		now := path // its own variable, so that only one in 64 is on the heap
+		p.path.Store(&now)
 	}
 }
 
