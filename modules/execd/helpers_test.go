@@ -382,14 +382,17 @@ func eventually(t testing.TB, what string, is func() bool) {
 	}
 }
 
-// settled waits until everything that was sent is decided and every program
-// has ended.
+// settled waits until everything that was sent is decided, nothing is due, and
+// every program has ended.
 func (f *fixture) settled() {
 	f.t.Helper()
-	eventually(f.t, "all requests decided, all programs ended", func() bool {
-		s := f.d.snapshot()
+	eventually(f.t, "all requests decided, nothing due, all programs ended", func() bool {
+		f.d.mu.Lock()
+		defer f.d.mu.Unlock()
+		s := f.d.counted()
+		left, any := f.d.store.Next()
 		decided := s.Invalid + s.Absent + s.Refused + s.Overload + s.Merged + s.Accepted
-		return s.Received >= f.sent && decided >= s.Received && s.Running == 0 && s.Waiting == 0
+		return s.Received >= f.sent && decided >= s.Received && s.Running == 0 && s.Waiting == 0 && (!any || left > 0)
 	})
 }
 
@@ -398,12 +401,6 @@ func (f *fixture) pass(d time.Duration) {
 	f.t.Helper()
 	f.clock.pass(d)
 	f.d.rearm()
-	eventually(f.t, "nothing is due", func() bool {
-		f.d.mu.Lock()
-		left, any := f.d.store.Next()
-		f.d.mu.Unlock()
-		return !any || left > 0
-	})
 	f.settled()
 }
 

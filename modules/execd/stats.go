@@ -38,6 +38,11 @@ type Stats struct {
 func (d *Daemon) snapshot() Stats {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	return d.counted()
+}
+
+// counted is snapshot for a caller that holds mu.
+func (d *Daemon) counted() Stats {
 	s := &d.stats
 	out := Stats{
 		Received: s.received.Load(), Invalid: s.invalid.Load(), Absent: s.absent.Load(),
