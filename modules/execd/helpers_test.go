@@ -43,6 +43,9 @@ func TestMain(m *testing.M) {
 	if filepath.Base(filepath.Dir(os.Args[0])) == "bin" && filepath.Base(filepath.Dir(filepath.Dir(os.Args[0]))) == "active-response" {
 		os.Exit(respond())
 	}
+	if os.Getenv("EXECD_TEST_CHILD") != "" {
+		os.Exit(child())
+	}
 	os.Exit(m.Run())
 }
 

@@ -50,7 +50,9 @@ func (f *fifo) pop() *job {
 	return j
 }
 
-func newLanes(limit int) *lanes { return &lanes{limit: limit, most: maxWaiting, byKey: map[string]*lane{}} }
+func newLanes(limit int) *lanes {
+	return &lanes{limit: limit, most: maxWaiting, byKey: map[string]*lane{}}
+}
 
 func (l *lanes) setLimit(n int) {
 	l.mu.Lock()
