@@ -277,11 +277,28 @@ func (n *Net) Open(from ...string) { n.t.Helper(); n.demand("open", Patience, fr
 // Blocked demands that the attacker gets through from none of them.
 func (n *Net) Blocked(from ...string) { n.t.Helper(); n.demand("blocked", glance, from) }
 
+// Closes waits until the attacker gets through from none of these addresses.
+func (n *Net) Closes(from ...string) {
+	n.t.Helper()
+	want := strings.Repeat("blocked\n", len(from))
+	for end := time.Now().Add(Patience); time.Now().Before(end); {
+		if n.dial(glance, from) == want {
+			return
+		}
+	}
+	n.t.Fatalf("from %v: still open", from)
+}
+
 func (n *Net) demand(verdict string, wait time.Duration, from []string) {
 	n.t.Helper()
 	want := strings.Repeat(verdict+"\n", len(from))
-	out := n.Do(n.Attacker, "dial", append([]string{strconv.Itoa(int(wait.Milliseconds())), n.to4, n.to6}, from...)...)
-	if out != want {
+	if out := n.dial(wait, from); out != want {
 		n.t.Fatalf("from %v: %q, want %q", from, out, want)
 	}
+}
+
+func (n *Net) dial(wait time.Duration, from []string) string {
+	n.t.Helper()
+	args := []string{strconv.Itoa(int(wait.Milliseconds())), n.to4, n.to6}
+	return n.Do(n.Attacker, "dial", append(args, from...)...)
 }

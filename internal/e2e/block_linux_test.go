@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package e2e
+
+import (
+	"bytes"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"hids/internal/netnstest"
+	"hids/internal/testenv"
+	"hids/platform/paths"
+)
+
+func TestMain(m *testing.M) { os.Exit(netnstest.Main(m, nil)) }
+
+// build makes the binary.
+func build(t *testing.T) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "hids")
+	cmd := exec.Command("go", "build", "-buildvcs=false", "-o", path, "hids")
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("build hids: %v\n%s", err, out)
+	}
+	return path
+}
+
+// eventually waits for a condition.
+func eventually(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	for end := time.Now().Add(netnstest.Patience); !ok(); time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("in vain: %s", what)
+		}
+	}
+}
+
+const ossecConf = `<ossec_config>
+  <syscheck><disabled>yes</disabled></syscheck>
+  <rootcheck><disabled>yes</disabled></rootcheck>
+</ossec_config>
+`
+
+const arConf = `firewall-drop600 - firewall-drop.sh - 600
+firewall-drop1 - firewall-drop.sh - 1
+`
+
+// install makes an installation in which firewall-drop.sh leads to the binary.
+func install(t *testing.T, hids string) paths.Layout {
+	t.Helper()
+	l := paths.Layout{Home: t.TempDir()}
+	for _, dir := range []string{filepath.Dir(l.ARConf()), l.ResponseBin(), filepath.Dir(l.ResponseLog())} {
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for path, text := range map[string]string{l.OssecConf(): ossecConf, l.ARConf(): arConf} {
+		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Symlink(hids, filepath.Join(l.ResponseBin(), "firewall-drop.sh")); err != nil {
+		t.Fatal(err)
+	}
+	return l
+}
+
+// daemon is a running hids.
+type daemon struct {
+	t      *testing.T
+	layout paths.Layout
+	cmd    *exec.Cmd
+	output bytes.Buffer
+	conn   *net.UnixConn // to execq
+}
+
+func start(t *testing.T, n *netnstest.Net) *daemon {
+	t.Helper()
+	hids := build(t)
+	d := &daemon{t: t, layout: install(t, hids)}
+	d.cmd = n.Exec(n.Victim, hids, "run", "-f", "-D", d.layout.Home)
+	d.cmd.Stdout, d.cmd.Stderr = &d.output, &d.output
+	if err := d.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		d.stop()
+		if t.Failed() {
+			t.Logf("hids said:\n%s\nresponses:\n%s", d.output.String(), d.responses())
+		}
+	})
+	addr := &net.UnixAddr{Name: d.layout.ExecQueue(), Net: "unixgram"}
+	eventually(t, "connect to execq", func() bool {
+		conn, err := net.DialUnix("unixgram", nil, addr)
+		d.conn = conn
+		return err == nil
+	})
+	return d
+}
+
+// stop ends it as a service manager does. ip has become hids by exec(2).
+func (d *daemon) stop() {
+	if d.cmd.ProcessState != nil {
+		return
+	}
+	_ = d.cmd.Process.Signal(syscall.SIGTERM)
+	_ = d.cmd.Wait()
+}
+
+// request sends what a manager's alert becomes.
+func (d *daemon) request(response, ip string) {
+	d.t.Helper()
+	message := response + " - " + ip + " 1445000000.123456 5712 (web1) 10.0.0.5->/var/log/auth.log -\x00"
+	if _, err := d.conn.Write([]byte(message)); err != nil {
+		d.t.Fatal(err)
+	}
+}
+
+func (d *daemon) responses() string {
+	text, _ := os.ReadFile(d.layout.ResponseLog())
+	return string(text)
+}
+
+// logged is the line that a manager's decoder reads.
+func (d *daemon) logged(action, ip string) bool {
+	script := filepath.Join(d.layout.ResponseBin(), "firewall-drop.sh")
+	line := regexp.MustCompile(`(?m)^\w{3} \w{3} [ \d]\d \d\d:\d\d:\d\d \S+ \d{4} ` +
+		regexp.QuoteMeta(script+" "+action+" - "+ip+" 1445000000.123456 5712") + `$`)
+	return line.MatchString(d.responses())
+}
+
+// A datagram blocks a real connection, for its time and not longer, through a
+// flush of the rules, and until hids ends.
+func TestDatagramBlocks(t *testing.T) {
+	if testing.Short() {
+		t.Skip("builds the binary")
+	}
+	if _, err := exec.LookPath("nft"); err != nil {
+		testenv.Skip(t, "needs nft (package nftables)")
+	}
+	n := netnstest.New(t)
+	n.Serve()
+	v4, v6, other4, other6 := netnstest.V4("2"), netnstest.V6("2"), netnstest.V4("3"), netnstest.V6("3")
+	n.Open(v4, v6, other4, other6)
+	d := start(t, n)
+
+	d.request("firewall-drop600", v4)
+	d.request("firewall-drop600", v6)
+	n.Closes(v4, v6)
+	n.Open(other4, other6)
+	if !d.logged("add", v4) || !d.logged("add", v6) {
+		t.Errorf("not logged as OSSEC does:\n%s", d.responses())
+	}
+
+	d.request("firewall-drop1", other4)
+	eventually(t, "see the short block end", func() bool { return d.logged("delete", other4) })
+	n.Open(other4)
+
+	if out, err := n.Exec(n.Victim, "nft", "flush", "ruleset").CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	eventually(t, "see the blocks put back", func() bool {
+		out, _ := n.Exec(n.Victim, "nft", "list", "table", "inet", "hids").Output()
+		return strings.Contains(string(out), v4) && strings.Contains(string(out), v6)
+	})
+	n.Blocked(v4, v6)
+
+	d.stop()
+	n.Open(v4, v6)
+	if !d.logged("delete", v4) || !d.logged("delete", v6) {
+		t.Errorf("not undone at the end:\n%s", d.responses())
+	}
+}
