@@ -8,6 +8,7 @@ package modules
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"net/http"
 	"os"
@@ -47,6 +48,11 @@ type Daemon interface {
 	// supervisor starts it again with a growing pause.
 	Run(ctx context.Context) error
 }
+
+// ErrSupervisorGone is the cause (context.Cause) with which Run's ctx ends when
+// the supervisor has died and not asked anybody to stop. What is to outlive a
+// crash must outlive that.
+var ErrSupervisorGone = errors.New("the supervisor has gone")
 
 // Reloader is a Daemon that takes a new configuration without a restart. A
 // configuration that it can't use is refused with an error, and the old one

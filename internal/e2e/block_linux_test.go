@@ -82,10 +82,9 @@ type daemon struct {
 	conn   *net.UnixConn // to execq
 }
 
-func start(t *testing.T, n *netnstest.Net) *daemon {
+func start(t *testing.T, n *netnstest.Net, l paths.Layout, hids string) *daemon {
 	t.Helper()
-	hids := build(t)
-	d := &daemon{t: t, layout: install(t, hids)}
+	d := &daemon{t: t, layout: l}
 	d.cmd = n.Exec(n.Victim, hids, "run", "-f", "-D", d.layout.Home)
 	d.cmd.Stdout, d.cmd.Stderr = &d.output, &d.output
 	if err := d.cmd.Start(); err != nil {
@@ -137,20 +136,34 @@ func (d *daemon) logged(action, ip string) bool {
 	return line.MatchString(d.responses())
 }
 
-// A datagram blocks a real connection, for its time and not longer, through a
-// flush of the rules, and until hids ends.
-func TestDatagramBlocks(t *testing.T) {
+func newNet(t *testing.T) *netnstest.Net {
+	t.Helper()
 	if testing.Short() {
 		t.Skip("builds the binary")
 	}
 	if _, err := exec.LookPath("nft"); err != nil {
 		testenv.Skip(t, "needs nft (package nftables)")
 	}
-	n := netnstest.New(t)
+	return netnstest.New(t)
+}
+
+// flush throws all rules away, as a reload of the admin's own, or a reboot, does.
+func flush(t *testing.T, n *netnstest.Net) {
+	t.Helper()
+	if out, err := n.Exec(n.Victim, "nft", "flush", "ruleset").CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+}
+
+// A datagram blocks a real connection, for its time and not longer, through a
+// flush of the rules, and until hids ends.
+func TestDatagramBlocks(t *testing.T) {
+	n := newNet(t)
+	hids := build(t)
 	n.Serve()
 	v4, v6, other4, other6 := netnstest.V4("2"), netnstest.V6("2"), netnstest.V4("3"), netnstest.V6("3")
 	n.Open(v4, v6, other4, other6)
-	d := start(t, n)
+	d := start(t, n, install(t, hids), hids)
 
 	d.request("firewall-drop600", v4)
 	d.request("firewall-drop600", v6)
@@ -164,9 +177,7 @@ func TestDatagramBlocks(t *testing.T) {
 	eventually(t, "see the short block end", func() bool { return d.logged("delete", other4) })
 	n.Open(other4)
 
-	if out, err := n.Exec(n.Victim, "nft", "flush", "ruleset").CombinedOutput(); err != nil {
-		t.Fatalf("%v: %s", err, out)
-	}
+	flush(t, n)
 	eventually(t, "see the blocks put back", func() bool {
 		out, _ := n.Exec(n.Victim, "nft", "list", "table", "inet", "hids").Output()
 		return strings.Contains(string(out), v4) && strings.Contains(string(out), v6)
@@ -178,4 +189,27 @@ func TestDatagramBlocks(t *testing.T) {
 	if !d.logged("delete", v4) || !d.logged("delete", v6) {
 		t.Errorf("not undone at the end:\n%s", d.responses())
 	}
+}
+
+// Everything is killed and all rules are gone, as after a power cut. The next
+// start puts the block back.
+func TestBlockOutlivesPowerCut(t *testing.T) {
+	n := newNet(t)
+	hids := build(t)
+	n.Serve()
+	addr, other := netnstest.V4("2"), netnstest.V4("3")
+	l := install(t, hids)
+	first := start(t, n, l, hids)
+	first.request("firewall-drop600", addr)
+	n.Closes(addr)
+	if err := first.cmd.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	_ = first.cmd.Wait()
+	flush(t, n)
+	n.Open(addr)
+
+	start(t, n, l, hids)
+	n.Closes(addr)
+	n.Open(other)
 }

@@ -271,7 +271,7 @@ func (d *Daemon) serve(ctx context.Context, in *execq.Receiver) error {
 	err := d.receive(ctx, in)
 	stopHelping()
 	helpers.Wait()
-	if ctx.Err() != nil { // else it is a crash, and blocks outlive it
+	if ctx.Err() != nil && !errors.Is(context.Cause(ctx), modules.ErrSupervisorGone) { // else it is a crash, and blocks outlive it
 		d.shutDown(ctx)
 	}
 	d.tell.close()

@@ -69,10 +69,14 @@ func newMember(files map[string]*os.File) (*member, error) {
 }
 
 func (m *member) main(mods []modules.Module) error {
-	ctx, stop := signals.Stop(context.Background())
+	signalled, stop := signals.Stop(context.Background())
 	defer stop()
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
+	ctx, cancel := context.WithCancelCause(signalled)
+	defer cancel(nil)
+	go func() {
+		<-signals.Orphaned()
+		cancel(modules.ErrSupervisorGone)
+	}()
 	first := make(chan message)
 	later := make(chan message)
 	go m.listen(first, later, cancel)
@@ -80,7 +84,7 @@ func (m *member) main(mods []modules.Module) error {
 	select {
 	case start = <-first:
 	case <-ctx.Done():
-		return errors.New("the supervisor has gone")
+		return context.Cause(ctx)
 	}
 	if err := m.build(mods, start); err != nil {
 		return err
@@ -90,8 +94,8 @@ func (m *member) main(mods []modules.Module) error {
 
 // listen reads what the supervisor says. Its end, or that it says stop, ends
 // the module.
-func (m *member) listen(first, later chan<- message, cancel context.CancelFunc) {
-	defer cancel()
+func (m *member) listen(first, later chan<- message, cancel context.CancelCauseFunc) {
+	defer cancel(modules.ErrSupervisorGone)
 	_ = m.receive(1<<30, func(msg message) { // it is trusted, and configurations may be large
 		switch msg.Kind {
 		case kindStart:
@@ -101,7 +105,7 @@ func (m *member) listen(first, later chan<- message, cancel context.CancelFunc) 
 		case kindPing:
 			_ = m.send(message{Kind: kindPong})
 		case kindStop:
-			cancel()
+			cancel(nil)
 		}
 	})
 }

@@ -178,7 +178,9 @@ func TestToolFailure(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "permission denied") {
 		t.Errorf("delete: %v", err)
 	}
-	broken := func(context.Context, []string, []byte) (command.Result, error) { return command.Result{}, exec.ErrNotFound }
+	broken := func(context.Context, []string, []byte) (command.Result, error) {
+		return command.Result{}, exec.ErrNotFound
+	}
 	if err := (iptables{run: broken}).Usable(t.Context()); !errors.Is(err, exec.ErrNotFound) {
 		t.Errorf("a host without iptables: %v", err)
 	}

@@ -11,6 +11,8 @@ import (
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"hids/platform/signals"
 )
 
 // Cap is a capability of capabilities(7).
@@ -129,10 +131,10 @@ func (p Plan) limitThread() error {
 	}
 }
 
-// Start starts cmd in a process group of its own, which gets SIGTERM when this
-// process dies. It fills in cmd.SysProcAttr.
+// Start starts cmd in a process group of its own. It gets the signal of
+// signals.Orphaned when this process dies. It fills in cmd.SysProcAttr.
 func (s *Starter) Start(cmd *exec.Cmd) error {
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGTERM}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: signals.ParentDeath}
 	s.plan.identity(cmd.SysProcAttr)
 	j := job{cmd, make(chan error, 1)}
 	s.jobs <- j

@@ -17,6 +17,16 @@ func Stop(parent context.Context) (ctx context.Context, cancel context.CancelFun
 	return signal.NotifyContext(parent, stopping()...)
 }
 
+// Orphaned returns a channel that gets a value when the parent has died, where
+// the parent has asked the kernel for that signal.
+func Orphaned() <-chan os.Signal {
+	ch := make(chan os.Signal, 1)
+	if s := orphaning(); len(s) > 0 {
+		signal.Notify(ch, s...)
+	}
+	return ch
+}
+
 // Reload returns a channel that gets a value for every reloading signal; it
 // holds one back while nobody reads. cancel gives the signals back.
 func Reload() (c <-chan os.Signal, cancel func()) {

@@ -6,6 +6,7 @@ package signals
 
 import "os"
 
+func orphaning() []os.Signal { return nil }
 func stopping() []os.Signal  { return []os.Signal{os.Interrupt} }
 func reloading() []os.Signal { return nil }
 func idle() []os.Signal      { return nil }
