@@ -150,11 +150,12 @@ func (p *program) printScanSummary(r *rootcheck.Report) {
 	count := map[check.Kind]int{}
 	accepted := 0
 	for _, e := range r.Entries {
-		if e.Accepted != nil {
+		switch {
+		case e.Accepted != nil:
 			accepted++
-			continue
+		case e.Missed == 0:
+			count[e.Kind]++
 		}
-		count[e.Kind]++
 	}
 	for _, o := range r.Outcomes {
 		switch o.State {

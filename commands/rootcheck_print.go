@@ -39,7 +39,7 @@ func (p *program) printReport(r *rootcheck.Report, all bool) error {
 		printed := false
 		for i := range r.Entries {
 			e := &r.Entries[i]
-			if e.Check != c.Name || e.Accepted != nil && !all {
+			if e.Check != c.Name || !all && (e.Accepted != nil || e.Missed > 0) {
 				continue
 			}
 			if !printed {
@@ -85,6 +85,9 @@ func printFinding(w io.Writer, e *rootcheck.Entry, colours palette) {
 		facts = append(facts, key+"="+event.SafeText(e.Evidence[key]))
 	}
 	paragraph(w, "      facts: ", strings.Join(facts, " "), textWidth)
+	if e.Missed > 0 {
+		fmt.Fprintf(w, "      not seen since %s, but not everything could be looked at\n", e.LastSeen.Format(time.DateTime))
+	}
 	if e.Accepted != nil {
 		fmt.Fprintf(w, "      accepted %s %s\n", e.Accepted.Time.Format(time.DateTime), event.SafeText(e.Accepted.Note))
 	}

@@ -19,7 +19,6 @@ import (
 	"hids/internal/testenv"
 	"hids/modules/rootcheck/check"
 	"hids/platform/hostfile"
-	"hids/platform/paths"
 )
 
 // lying is a folder whose answers a rootkit filters: some names are listed and
@@ -259,23 +258,6 @@ func TestTrojans(t *testing.T) {
 		if f.Rule == "package-checksum" && f.Wire != "Trojaned version of file '/bin/login' detected. Signature used: 'package checksum' (a)." {
 			t.Errorf("text %q", f.Wire)
 		}
-	}
-}
-
-func TestInterfaces(t *testing.T) {
-	sys := t.TempDir()
-	plant{
-		"class/net/lo/flags": "0x9\n", "class/net/sniff0/flags": "0x1103\n", "class/net/port0/flags": "0x1103\n",
-		"class/net/port0/brport/x": "", "class/net/carrier0/flags": "0x1103\n", "class/net/carrier0/upper_macvlan0/x": "",
-		"class/net/bonding_masters": "\n", "class/net/odd/flags": "what\n",
-	}.in(t, sys)
-	findings, _ := scanHost(t, paths.Host{Sys: sys}, &config.Rootcheck{}, "if")
-	if len(findings) != 1 || findings[0].Wire != "Interface 'sniff0' in promiscuous mode." {
-		t.Errorf("%+v", findings)
-	}
-	_, outcomes := scanHost(t, image(t, plant{"etc/x": ""}), &config.Rootcheck{}, "if")
-	if outcomes[0].State != NotApplicable {
-		t.Errorf("an image has interfaces: %+v", outcomes[0])
 	}
 }
 

@@ -7,13 +7,15 @@ import (
 
 	"hids/modules/rootcheck/check"
 	"hids/modules/rootcheck/kernel"
+	"hids/modules/rootcheck/network"
 	"hids/modules/rootcheck/process"
 	"hids/platform/paths"
 )
 
-// Checks lists every check in the order in which they run: OSSEC's order, with
-// those that OSSEC does not have before its last one.
+// Checks lists every check in the order in which they run, which is OSSEC's for
+// those that OSSEC has: files, trojans, policies, dev, sys, processes, ports,
+// interfaces.
 func Checks(layout paths.Layout) []check.Check {
 	o := &ossec{layout: layout}
-	return slices.Concat(o.checks(), process.Checks(), kernel.Checks(), []check.Check{interfaces()})
+	return slices.Concat(o.checks(), process.Checks(), network.Checks(), kernel.Checks())
 }

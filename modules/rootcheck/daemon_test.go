@@ -106,8 +106,26 @@ func TestScansTellEverythingAgain(t *testing.T) {
 	step("and is as accepted", []string{"b"})
 	f.findings, f.fault = nil, true
 	step("not all could be seen", nil)
+	if r, err := d.store.Report(); err != nil || len(r.Entries) != 2 || len(r.Open()) != 0 {
+		t.Errorf("what could not be seen: %+v, %v; want it kept, and not open", r, err)
+	}
 	f.fault = false
 	step("gone", nil, "finding_gone "+min(id("a"), id("b")), "finding_gone "+max(id("a"), id("b")))
+}
+
+// A check that is never complete must not keep what is long gone.
+func TestIncompleteRunsForgetInTheEnd(t *testing.T) {
+	f := &fake{findings: []check.Finding{finding("a", "1")}, fault: true}
+	d, rec := testDaemon(t, f, &config.Config{})
+	for range 2 + maxMissed {
+		_, err := d.Scan(t.Context(), "scheduled", nil)
+		must(t, err)
+		f.findings = nil
+	}
+	_, actions := rec.take()
+	if want := []string{"finding " + digestID("a"), "finding_gone " + digestID("a")}; !slices.Equal(want, actions) {
+		t.Errorf("events %v, want %v", actions, want)
+	}
 }
 
 // digestID is the ID of a fake's finding.

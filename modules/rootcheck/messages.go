@@ -67,10 +67,6 @@ func linksText(path string, counted, links uint64) string {
 		event.SafeText(path), counted, links)
 }
 
-func promiscuousText(name string) string {
-	return fmt.Sprintf("Interface '%s' in promiscuous mode.", event.SafeText(name))
-}
-
 // auditText is the text of a rule that is true. The blank before the last full
 // stop is OSSEC's.
 func auditText(r *policy.Rule, d *policy.Detail) string {

@@ -21,8 +21,8 @@ import (
 	"hids/platform/paths"
 )
 
-// ossec has the checks that OSSEC's rootcheck has, except those for processes
-// and ports.
+// ossec has the checks that OSSEC's rootcheck has, except those for processes,
+// ports and interfaces.
 type ossec struct {
 	layout paths.Layout // where signature files and policies are
 }
@@ -41,12 +41,6 @@ func (o *ossec) checks() []check.Check {
 		{Name: "sys", Switch: "sys", Group: check.Files, Run: o.sys, Needs: readAll(),
 			Title: "hidden files and folders, and files of root that anyone may write"},
 	}
-}
-
-// interfaces is OSSEC's last check.
-func interfaces() check.Check {
-	return check.Check{Name: "if", Switch: "if", Group: check.Network, Live: true, Run: runInterfaces,
-		Title: "network interfaces in promiscuous mode"}
 }
 
 func readAll() []check.Need {

@@ -42,6 +42,7 @@ type Entry struct {
 	FirstSeen time.Time   `json:"first_seen"`
 	LastSeen  time.Time   `json:"last_seen"`
 	Changed   bool        `json:"changed,omitempty"` // its state differs from the one before
+	Missed    int         `json:"missed,omitempty"`  // runs since LastSeen that could not look at everything
 	Accepted  *Acceptance `json:"accepted,omitempty"`
 }
 
@@ -61,12 +62,17 @@ type Report struct {
 	Entries  []Entry   `json:"findings"`
 }
 
-// Open returns the entries that nobody accepted and that are more than a fact.
+// Open returns the entries of the last run that nobody accepted and that are
+// more than a fact.
 func (r *Report) Open() []Entry {
 	return slices.DeleteFunc(slices.Clone(r.Entries), func(e Entry) bool {
-		return e.Accepted != nil || e.Kind == check.Info
+		return e.Accepted != nil || e.Kind == check.Info || e.Missed > 0
 	})
 }
+
+// maxMissed is how many incomplete runs an entry outlives that they did not
+// see. Some checks are never complete: there is always a process in the way.
+const maxMissed = 3
 
 const storeVersion = 1
 
@@ -149,11 +155,14 @@ func (st *stored) take(outcomes []Outcome, end time.Time, changes *Changes) {
 	}
 	for _, e := range slices.SortedFunc(maps.Values(before), byID) {
 		o, did := ran[e.Check]
-		if !did || o.State == Failed || o.State == Partial {
-			now = append(now, e)
+		if did && (o.State == Failed || o.State == Partial) {
+			e.Missed++
+		}
+		if did && (o.State == Done || o.State == NotApplicable || e.Missed > maxMissed) {
+			changes.Gone = append(changes.Gone, e)
 			continue
 		}
-		changes.Gone = append(changes.Gone, e)
+		now = append(now, e)
 	}
 	st.Last.Entries = now
 }
