@@ -55,7 +55,7 @@ func (p *program) operateHere(ctx context.Context, layout paths.Layout, r operat
 	if err != nil {
 		return err
 	}
-	o := session.Options{Layout: layout, Config: cfg, Names: newOwners().names(), Host: hostname()}
+	o := session.Options{Layout: layout, Config: cfg, Names: report.SystemNames(), Host: hostname()}
 	if r.Changes() {
 		o.Access = session.Write
 	}

@@ -38,6 +38,6 @@ func cmdExpand(ts *testscript.TestScript, neg bool, args []string) {
 
 // ownerOfFiles is how a file of this user is told: "root:root".
 func ownerOfFiles() string {
-	names, uid, gid := newOwners().names(), uint32(os.Geteuid()), uint32(os.Getegid())
+	names, uid, gid := report.SystemNames(), uint32(os.Geteuid()), uint32(os.Getegid())
 	return report.Owner(names.User, uid) + ":" + report.Owner(names.Group, gid)
 }

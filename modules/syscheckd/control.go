@@ -4,37 +4,16 @@ package syscheckd
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
-	"fmt"
-	"io"
 	"net/http"
-	"path/filepath"
-	"slices"
 	"time"
 
 	"hids/modules/event"
 	"hids/modules/event/courier"
-	"hids/modules/syscheckd/report"
+	"hids/modules/syscheckd/operate"
 	"hids/modules/syscheckd/scan"
 	"hids/modules/syscheckd/session"
 	"hids/platform/control"
 )
-
-// Paths is the body of POST /scan and POST /accept.
-type Paths struct {
-	Paths []string `json:"paths"` // absolute; none: everything
-}
-
-// Scanned is the answer of POST /scan.
-type Scanned struct {
-	Result *scan.Result `json:"result"`
-}
-
-// Accepted is the answer of POST /accept.
-type Accepted struct {
-	Accepted int64 `json:"accepted"` // differences there were
-}
 
 // Status is the answer of GET /status.
 type Status struct {
@@ -95,20 +74,14 @@ func (d *Daemon) setScanning(p *scan.Progress, trigger string) {
 	d.status.progress, d.status.trigger = p, trigger
 }
 
-// Control answers operators:
-//
-//	GET  /status                           Status
-//	POST /scan         Paths → Scanned     after the scan
-//	GET  /differences  ?path=…             events, one JSON object a line
-//	POST /accept       Paths → Accepted
+// Control answers operators: GET /status with a Status, and what package
+// operate asks.
 func (d *Daemon) Control() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /status", func(w http.ResponseWriter, _ *http.Request) {
 		control.WriteJSON(w, http.StatusOK, d.now())
 	})
-	mux.HandleFunc("POST /scan", d.serveScan)
-	mux.HandleFunc("POST /accept", d.serveAccept)
-	mux.HandleFunc("GET /differences", d.serveDifferences)
+	mux.Handle("/", operate.Handler(func(ctx context.Context) operate.Target { return &operator{d, ctx} }))
 	return mux
 }
 
@@ -129,98 +102,4 @@ func (d *Daemon) now() Status {
 		s.Files, s.Path = p.Files.Load(), event.SafeText(p.Path())
 	}
 	return s
-}
-
-// maxBody bounds what an operator may send.
-const maxBody = 1 << 20
-
-// readPaths reads and checks the body of a request.
-func readPaths(r *http.Request) ([]string, error) {
-	var body Paths
-	dec := json.NewDecoder(io.LimitReader(r.Body, maxBody))
-	dec.DisallowUnknownFields()
-	if err := dec.Decode(&body); err != nil && !errors.Is(err, io.EOF) {
-		return nil, fmt.Errorf("read the request: %w", err)
-	}
-	return checkPaths(body.Paths)
-}
-
-func checkPaths(list []string) ([]string, error) {
-	for i, p := range list {
-		if !filepath.IsAbs(p) {
-			return nil, fmt.Errorf("path %q is not absolute", p)
-		}
-		list[i] = filepath.Clean(p)
-	}
-	return list, nil
-}
-
-func (d *Daemon) serveScan(w http.ResponseWriter, r *http.Request) {
-	paths, err := readPaths(r)
-	if err != nil {
-		control.WriteError(w, http.StatusBadRequest, err)
-		return
-	}
-	var answer Scanned
-	err = d.ask(r.Context(), d.long, func(ctx context.Context) error {
-		result, err := d.scan(ctx, session.Scan{Paths: paths, Trigger: "scan-now"})
-		answer.Result = result
-		return err
-	})
-	switch {
-	case errors.Is(err, scan.ErrNotWatched):
-		control.WriteError(w, http.StatusUnprocessableEntity, err)
-	case err != nil:
-		control.WriteError(w, http.StatusInternalServerError, err)
-	default:
-		control.WriteJSON(w, http.StatusOK, answer)
-	}
-}
-
-func (d *Daemon) serveAccept(w http.ResponseWriter, r *http.Request) {
-	paths, err := readPaths(r)
-	if err != nil {
-		control.WriteError(w, http.StatusBadRequest, err)
-		return
-	}
-	var answer Accepted
-	err = d.ask(r.Context(), d.quick, func(context.Context) error {
-		n, err := d.session.Accept(paths)
-		answer.Accepted = n
-		return err
-	})
-	if err != nil {
-		control.WriteError(w, http.StatusInternalServerError, err)
-		return
-	}
-	control.WriteJSON(w, http.StatusOK, answer)
-}
-
-// serveDifferences collects in the loop and writes outside of it: a slow reader
-// must not hold anybody up.
-func (d *Daemon) serveDifferences(w http.ResponseWriter, r *http.Request) {
-	paths, err := checkPaths(slices.Clone(r.URL.Query()["path"]))
-	if err != nil {
-		control.WriteError(w, http.StatusBadRequest, err)
-		return
-	}
-	var events []*event.Event
-	maker := d.session.Maker("scan-now")
-	err = d.ask(r.Context(), d.quick, func(context.Context) error {
-		return d.session.Differing(paths, func(c *scan.Change, in report.Inside) error {
-			events = append(events, maker.Event(c, in))
-			return nil
-		})
-	})
-	if err != nil {
-		control.WriteError(w, http.StatusInternalServerError, err)
-		return
-	}
-	w.Header().Set("Content-Type", "application/x-ndjson")
-	enc := json.NewEncoder(w)
-	for _, e := range events {
-		if err := enc.Encode(e); err != nil {
-			return
-		}
-	}
 }

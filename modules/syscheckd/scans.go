@@ -115,7 +115,7 @@ func (d *Daemon) inspect(ctx context.Context, s session.Scan) (*scan.Result, err
 	s.Tell = d.out.change
 	s.Seeded = d.out.seeded
 	s.Store = d.out.sync
-	s.Fault = d.fault
+	s.Fault = d.faults(s.Fault)
 	result, err := d.session.Scan(ctx, s)
 	if err == nil {
 		d.mu.Lock()
@@ -127,6 +127,16 @@ func (d *Daemon) inspect(ctx context.Context, s session.Scan) (*scan.Result, err
 
 // faultLines bounds what one hour logs of single files.
 const faultLines = 100
+
+// faults logs what could not be done, and tells whoever asked for the scan.
+func (d *Daemon) faults(asked func(scan.Fault)) func(scan.Fault) {
+	return func(f scan.Fault) {
+		d.fault(f)
+		if asked != nil {
+			asked(f)
+		}
+	}
+}
 
 // fault logs what could not be done.
 func (d *Daemon) fault(f scan.Fault) {

@@ -76,7 +76,7 @@ func newDaemon(env modules.Env) (*Daemon, error) {
 		wake:  make(chan struct{}, 1),
 	}
 	d.session, err = session.Open(session.Options{
-		Layout: env.Layout, Config: env.Config, Names: report.Names{}, Host: host, Access: session.Write,
+		Layout: env.Layout, Config: env.Config, Names: report.SystemNames(), Host: host, Access: session.Write,
 		Events: env.Events,
 	})
 	if err != nil {

@@ -64,7 +64,7 @@ func client(t *testing.T, s operate.Target) *control.Client {
 	ctx, cancel := context.WithCancel(context.Background())
 	var wg sync.WaitGroup
 	wg.Go(func() {
-		if err := control.Serve(ctx, l, operate.Handler(s), slog.New(slog.DiscardHandler)); err != nil {
+		if err := control.Serve(ctx, l, operate.Handler(func(context.Context) operate.Target { return s }), slog.New(slog.DiscardHandler)); err != nil {
 			t.Error(err)
 		}
 	})

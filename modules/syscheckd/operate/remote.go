@@ -19,8 +19,8 @@ import (
 // Handler answers requests over a control socket: POST /scan and /accept, GET
 // /list, /show and /export. The request is in the query (path, format, colour),
 // where a name of any bytes has its place; the answer is one Frame in JSON a
-// line.
-func Handler(t Target) http.Handler {
+// line. target returns who answers a request, whose context is ctx.
+func Handler(target func(ctx context.Context) Target) http.Handler {
 	mux := http.NewServeMux()
 	for _, verb := range []string{Scan, Accept, List, Show, Export} {
 		mux.HandleFunc(method(verb)+" /"+verb, func(w http.ResponseWriter, r *http.Request) {
@@ -29,7 +29,7 @@ func Handler(t Target) http.Handler {
 				control.WriteError(w, http.StatusBadRequest, err)
 				return
 			}
-			answer(r.Context(), t, req, w)
+			answer(r.Context(), target(r.Context()), req, w)
 		})
 	}
 	return mux

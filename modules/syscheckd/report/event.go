@@ -34,11 +34,6 @@ const (
 	levelPrivilege = 10
 )
 
-// Names looks up owners. Either may be nil or return "": not known.
-type Names struct {
-	User, Group func(id uint32) string
-}
-
 func lookup(f func(uint32) string, id uint32) string {
 	if f == nil {
 		return ""
