@@ -9,13 +9,13 @@ package netnstest
 import (
 	"bufio"
 	"bytes"
+	"crypto/rand"
 	"fmt"
 	"io"
 	"os"
 	"os/exec"
 	"strconv"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -65,9 +65,6 @@ type Net struct {
 	to4, to6         string // what the attacker dials
 }
 
-// counter keeps the namespaces of parallel tests of one process apart.
-var counter atomic.Int64
-
 // New makes a Net that is removed when the test ends. It leaves the test out
 // where that is not possible.
 func New(t testing.TB) *Net {
@@ -76,7 +73,7 @@ func New(t testing.TB) *Net {
 	if _, err := exec.LookPath("ip"); err != nil {
 		testenv.Skip(t, "needs ip (package iproute2)")
 	}
-	suffix := fmt.Sprintf("%d-%d", os.Getpid(), counter.Add(1))
+	suffix := strings.ToLower(rand.Text()[:10])
 	n := &Net{t: t, Victim: "hidsv" + suffix, Attacker: "hidsa" + suffix, to4: V4("1"), to6: V6("1")}
 	n.add(n.Victim)
 	n.add(n.Attacker)

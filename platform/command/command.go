@@ -20,7 +20,7 @@ import (
 )
 
 // Timeout ends a tool that has not ended by itself.
-const Timeout = 15 * time.Second
+const Timeout = 30 * time.Second
 
 // maxOutput is how much of each output stream is kept, in bytes.
 const maxOutput = 1 << 20

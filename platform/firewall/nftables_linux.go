@@ -38,7 +38,7 @@ const (
 	// have 16-bit lengths.
 	chunk = 500
 
-	netlinkTimeout = 10 * time.Second
+	netlinkTimeout = 20 * time.Second
 	attempts       = 8
 )
 
