@@ -27,18 +27,24 @@ func hiddenPorts(ctx context.Context, s *check.Scan) error {
 		if err != nil {
 			return check.NotApplicable("%w", err)
 		}
-		p := ports{
-			scan: s, proto: proto, inUse: binder.InUse,
-			list: func() (map[int]bool, error) { return listedPorts(s.Host, proto) },
-			// A bound socket that is in no listing is no reason for an alarm
-			// where the kernel does not list such sockets.
-			surely: func(port int) bool { return proto == "udp" || listsBound || answers(ctx, port) },
-		}
+		p := hostPorts(s, proto, binder)
+		// A bound socket that is in no listing is no reason for an alarm where
+		// the kernel does not list such sockets.
+		p.surely = func(port int) bool { return proto == "udp" || listsBound || answers(ctx, port) }
 		if err := p.run(ctx); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// hostPorts looks at the ports that this host really has.
+func hostPorts(s *check.Scan, proto string, binder *netstat.Binder) ports {
+	return ports{
+		scan: s, proto: proto, inUse: binder.InUse,
+		list:   func() (map[int]bool, error) { return listedPorts(s.Host, proto) },
+		surely: func(int) bool { return true },
+	}
 }
 
 // listedPorts returns the local ports that any listing shows.

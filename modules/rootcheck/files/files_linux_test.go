@@ -1,0 +1,321 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package files
+
+import (
+	"context"
+	"encoding/json"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"hids/config"
+	"hids/internal/testenv"
+	"hids/modules/rootcheck/check"
+	"hids/platform/hostfile"
+	"hids/platform/paths"
+	"hids/platform/pkgdb"
+	"hids/platform/plant"
+)
+
+// entry is one file of a tree: its text and mode.
+type entry struct {
+	text string
+	mode os.FileMode
+}
+
+// image writes a tree and returns its root.
+func image(t testing.TB, tree map[string]entry) string {
+	t.Helper()
+	root := t.TempDir()
+	for name, e := range tree {
+		p := filepath.Join(root, name)
+		if err := os.MkdirAll(filepath.Dir(p), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(p, []byte(e.text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if e.mode != 0 {
+			if err := os.Chmod(p, e.mode); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	return root
+}
+
+// database is a made-up package database: path to package.
+type database map[string]string
+
+func (d database) Owners(_ context.Context, list []string) (map[string]string, error) {
+	owners := make(map[string]string)
+	for _, p := range list {
+		if pkg, ok := d[p]; ok {
+			owners[p] = pkg
+		}
+	}
+	return owners, nil
+}
+
+func (database) Sums(context.Context, []string) (map[string]pkgdb.Sum, error) { return nil, nil }
+
+type scan struct {
+	root   string
+	db     check.Packages
+	memory json.RawMessage
+	live   bool
+}
+
+// run asks one check, and returns the findings and what it remembers.
+func run(t testing.TB, f func(context.Context, *check.Scan) error, c scan) ([]check.Finding, json.RawMessage) {
+	t.Helper()
+	tree, err := hostfile.New(c.root)
+	if err != nil {
+		testenv.Skip(t, err.Error())
+	}
+	defer tree.Close()
+	var found []check.Finding
+	s := &check.Scan{
+		Host: paths.Host{Root: c.root}, FS: tree, Check: "test", Config: &config.Rootcheck{}, Live: c.live,
+		Log: slog.New(slog.DiscardHandler), Memory: check.NewMemory(c.memory), Packages: c.db,
+		Emit: func(f check.Finding) { found = append(found, f) },
+	}
+	if err := f(t.Context(), s); err != nil {
+		t.Fatal(err)
+	}
+	raw, _ := s.Memory.Bytes()
+	return found, raw
+}
+
+func expect(t *testing.T, found []check.Finding, want ...string) {
+	t.Helper()
+	var got []string
+	for _, f := range found {
+		if f.Wire != "" {
+			got = append(got, f.Wire)
+		}
+	}
+	slices.Sort(got)
+	slices.Sort(want)
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("findings (-want +got):\n%s", diff)
+	}
+}
+
+func TestPrivileged(t *testing.T) {
+	const setuid = os.ModeSetuid | 0o755
+	tree := map[string]entry{
+		"usr/bin/su":              {"x", setuid},
+		"usr/bin/base":            {"x", 0o755},
+		"usr/local/bin/own":       {"x", os.ModeSetgid | 0o755},
+		"usr/bin/locking":         {"x", os.ModeSetgid | 0o644},
+		"tmp/.x/sh2":              {"x", setuid},
+		"var/lib/docker/layer/su": {"x", setuid},
+	}
+	db := database{"/usr/bin/su": "util-linux", "/usr/bin/base": "base"}
+	root := image(t, tree)
+	found, memory := run(t, fileSystem, scan{root: root, db: db})
+	expect(t, found,
+		"File '/usr/local/bin/own' is setuid or setgid and not expected to be.",
+		"File '/tmp/.x/sh2' is setuid or setgid and not expected to be.")
+
+	// An intruder gives a package's program the bit, and copies a shell.
+	if err := os.Chmod(filepath.Join(root, "usr/bin/base"), setuid); err != nil {
+		t.Fatal(err)
+	}
+	shell := filepath.Join(root, "usr/bin/bash")
+	if err := os.WriteFile(shell, []byte("x"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chmod(shell, setuid); err != nil {
+		t.Fatal(err)
+	}
+	db["/usr/bin/bash"] = "bash"
+	want := []string{
+		"File '/usr/local/bin/own' is setuid or setgid and not expected to be.",
+		"File '/tmp/.x/sh2' is setuid or setgid and not expected to be.",
+		"File '/usr/bin/base' is setuid or setgid and not expected to be.",
+		"File '/usr/bin/bash' is setuid or setgid and not expected to be.",
+	}
+	for range 2 { // it is not forgotten once it was told
+		found, memory = run(t, fileSystem, scan{root: root, db: db, memory: memory})
+		expect(t, found, want...)
+	}
+}
+
+// TestPrivilegedWithoutDatabase: the first run is what later ones compare with.
+func TestPrivilegedWithoutDatabase(t *testing.T) {
+	root := image(t, map[string]entry{"usr/bin/su": {"x", os.ModeSetuid | 0o755}, "usr/bin/new": {"x", 0o755}})
+	found, memory := run(t, fileSystem, scan{root: root})
+	expect(t, found)
+	if err := os.Chmod(filepath.Join(root, "usr/bin/new"), os.ModeSetuid|0o755); err != nil {
+		t.Fatal(err)
+	}
+	found, _ = run(t, fileSystem, scan{root: root, memory: memory})
+	expect(t, found, "File '/usr/bin/new' is setuid or setgid and not expected to be.")
+}
+
+func TestCapabilities(t *testing.T) {
+	testenv.Root(t)
+	root := image(t, map[string]entry{"usr/local/bin/x": {"x", 0o755}})
+	plant.Capability(t, filepath.Join(root, "usr/local/bin/x"))
+	found, _ := run(t, fileSystem, scan{root: root, db: database{}})
+	expect(t, found, "File '/usr/local/bin/x' is privileged and not expected to be.")
+	if !strings.Contains(found[0].Title, "capabilities 0100000200200000") {
+		t.Error(found[0].Title)
+	}
+}
+
+func TestImmutable(t *testing.T) {
+	testenv.Root(t)
+	root := image(t, map[string]entry{"etc/cron.d/job": {"* * * * * root true\n", 0}, "etc/cron.d/other": {}})
+	plant.Immutable(t, filepath.Join(root, "etc/cron.d/job"))
+	found, _ := run(t, fileSystem, scan{root: root})
+	expect(t, found, "File '/etc/cron.d/job' is immutable.")
+}
+
+func TestNames(t *testing.T) {
+	root := image(t, map[string]entry{
+		"dev/.hidden/x":       {},
+		"dev/shm/prog":        {"\x7fELF\x02\x01\x01", 0o755},
+		"dev/shm/data":        {"text", 0},
+		"usr/lib/.../kit":     {},
+		"tmp/.. /kit":         {},
+		"tmp/.X11-unix/X0":    {},
+		"etc/x\x1b[2J":        {},
+		"usr/lib/pkg/. x":     {},
+		"home/u/my file .txt": {},
+		"home/u/...":          {},
+		"etc/.pwd.lock":       {},
+	})
+	found, _ := run(t, fileSystem, scan{root: root, db: database{"/usr/lib/pkg/. x": "odd"}})
+	expect(t, found,
+		"File '/dev/.hidden' has a name that hides it.",
+		"File '/usr/lib/...' has a name that hides it.",
+		"File '/tmp/.. ' has a name that hides it.",
+		`File '/etc/x\x1b[2J' has a name that hides it.`,
+		"Program '/dev/shm/prog' present in shared memory.")
+}
+
+// TestDeepTree: a tree made to exhaust descriptors is a fault, not a crash.
+func TestDeepTree(t *testing.T) {
+	root := t.TempDir()
+	r, err := os.OpenRoot(root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range maxDepth + 5 {
+		if err := r.Mkdir("d", 0o755); err != nil {
+			t.Fatal(err)
+		}
+		next, err := r.OpenRoot("d")
+		r.Close()
+		if err != nil {
+			t.Fatal(err)
+		}
+		r = next
+	}
+	r.Close()
+	tree, err := hostfile.New(root)
+	if err != nil {
+		testenv.Skip(t, err.Error())
+	}
+	defer tree.Close()
+	s := &check.Scan{FS: tree, Config: &config.Rootcheck{}, Log: slog.New(slog.DiscardHandler), Memory: check.NewMemory(nil), Emit: func(check.Finding) {}}
+	if err := fileSystem(t.Context(), s); err != nil || s.Faults != 1 {
+		t.Errorf("%v, %d faults, want one", err, s.Faults)
+	}
+}
+
+func TestLoader(t *testing.T) {
+	elf := func(preload string) entry { return entry{"\x7fELF...\x00" + preload + "\x00", 0o755} }
+	root := image(t, map[string]entry{
+		"etc/ld.so.preload":          {"/lib/evil.so /lib/snoopy.so # comment\n", 0},
+		"lib/snoopy.so":              {},
+		"lib64/ld-linux-x86-64.so.2": elf("/etc/ld.so.preload"),
+		"lib/ld-linux.so.2":          elf("/bin/.ld.so"),
+		"lib/ld-linux-script":        {"GROUP(x)", 0},
+		"etc/ld.so.conf":             {"include /etc/ld.so.conf.d/*.conf\n", 0},
+		"etc/ld.so.conf.d/a.conf":    {"# libs\n/opt/open\n/opt/closed\n/opt/none\n", 0},
+		"opt/open/x":                 {},
+		"opt/closed/x":               {},
+	})
+	if err := os.Chmod(filepath.Join(root, "opt/open"), 0o777); err != nil {
+		t.Fatal(err)
+	}
+	found, _ := run(t, loader, scan{root: root, db: database{"/lib/snoopy.so": "snoopy"}})
+	want := []string{
+		"Preload library '/lib/evil.so' configured in /etc/ld.so.preload.",
+		"Dynamic loader '/lib/ld-linux.so.2' does not use /etc/ld.so.preload. Possible user level rootkit (patched loader).",
+		"System Audit: Library folder '/opt/open' can be written by others than root.",
+	}
+	if os.Geteuid() != 0 { // then none of the tree is root's
+		want = append(want, "System Audit: Library folder '/opt/closed' can be written by others than root.")
+	}
+	expect(t, found, want...)
+}
+
+func TestAccounts(t *testing.T) {
+	root := image(t, map[string]entry{
+		"etc/passwd": {"root:x:0:0:root:/root:/bin/bash\ntoor:x:0:0::/root:/bin/sh\n+nis:::::\nbroken\n" +
+			"a:x:1000:1000::/home/a:/bin/bash\nb:x:1000:1000::/home/b:/bin/bash\nc::1001:1001::/:/bin/sh\nd::1002:1002::/:/usr/sbin/nologin\ne:x:1003:1::/:/bin/sh\n", 0},
+		"etc/shadow": {"root:*:1::::::\ntoor:$6$x:1::::::\na::1::::::\nb:!:1::::::\n", 0},
+	})
+	found, _ := run(t, accounts, scan{root: root})
+	expect(t, found,
+		"Account 'toor' has uid 0 besides root.",
+		"System Audit: Accounts 'a' and 'b' share uid 1000.",
+		"Account 'a' has no password.",
+		"Account 'c' has no password.")
+}
+
+// TestThisHost: two system calls agree about every folder of this machine,
+// and its loader is whole, whatever else goes on.
+func TestThisHost(t *testing.T) {
+	for name, f := range map[string]func(context.Context, *check.Scan) error{"filesystem": fileSystem, "loader": loader} {
+		found, _ := run(t, f, scan{live: true})
+		for _, f := range found {
+			if f.Kind == check.Rootkit || f.Rule == "patched-loader" {
+				t.Errorf("%s: %+v", name, f)
+			}
+		}
+	}
+}
+
+func FuzzAccounts(f *testing.F) {
+	f.Add([]byte("root:x:0:0:root:/root:/bin/bash\n"), []byte("root::1\n"))
+	f.Fuzz(func(t *testing.T, passwd, shadow []byte) {
+		passwords := parseShadow(shadow)
+		for _, u := range parsePasswd(passwd) {
+			open(u, passwords)
+		}
+		preloadList(passwd)
+	})
+}
+
+func FuzzOddName(f *testing.F) {
+	f.Add("/dev/", "...")
+	f.Fuzz(func(t *testing.T, dir, name string) {
+		if name != "" && !strings.Contains(name, "/") {
+			oddName(dir+name, name)
+		}
+	})
+}
+
+func BenchmarkFileSystem(b *testing.B) {
+	for b.Loop() {
+		run(b, fileSystem, scan{live: true})
+	}
+}
+
+func BenchmarkLoader(b *testing.B) {
+	for b.Loop() {
+		run(b, loader, scan{live: true})
+	}
+}

@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package files
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path"
+	"slices"
+	"strings"
+
+	"hids/modules/event"
+	"hids/modules/rootcheck/check"
+	"hids/platform/hostfile"
+)
+
+const (
+	preloadFile = "/etc/ld.so.preload"
+	loaderConf  = "/etc/ld.so.conf"
+	loaderConfD = "/etc/ld.so.conf.d"
+	maxConf     = 1 << 20
+	maxLoader   = 8 << 20
+)
+
+// loader looks at what the dynamic loader puts into every program, ld.so(8).
+func loader(ctx context.Context, s *check.Scan) error {
+	text, err := s.FS.ReadFile(preloadFile, maxConf)
+	if err != nil && !hostfile.Gone(err) {
+		s.Fault("read preload file", err)
+	}
+	if err := reportPreload(ctx, s, preloadList(text)); err != nil {
+		s.Fault("ask which package owns a library", err)
+	}
+	for _, p := range loaders(s.FS) {
+		inspectLoader(s, p)
+	}
+	for _, dir := range libraryFolders(s) {
+		inspectLibraryFolder(s, dir)
+	}
+	return ctx.Err()
+}
+
+// preloadList splits the file as the loader does: at blanks and colons, without
+// comments.
+func preloadList(text []byte) []string {
+	var libs []string
+	for line := range strings.Lines(string(text)) {
+		line, _, _ = strings.Cut(line, "#")
+		libs = append(libs, strings.FieldsFunc(line, func(r rune) bool { return strings.ContainsRune(" \t\r\n:", r) })...)
+	}
+	return libs
+}
+
+func reportPreload(ctx context.Context, s *check.Scan, libs []string) error {
+	if len(libs) == 0 {
+		return nil
+	}
+	owned := map[string]string{}
+	var err error
+	if s.Packages != nil {
+		owned, err = s.Packages.Owners(ctx, libs)
+	}
+	for _, lib := range libs {
+		text := event.SafeText(lib)
+		f := check.Finding{
+			Kind: check.Suspicious, Rule: "preload", Thing: lib, Path: lib, Severity: 10,
+			Title:  fmt.Sprintf("The library '%s' is loaded into every program, by %s.", text, preloadFile),
+			Why:    "A preloaded library can replace any function of any program: rootkits without a kernel part hide files and record passwords that way.",
+			Advice: fmt.Sprintf("file '%s'; strings '%s' | grep -i pass; remove the line only from a rescue system or with a static tool", text, text),
+			Wire:   fmt.Sprintf("Preload library '%s' configured in /etc/ld.so.preload.", text),
+		}
+		if info, err := s.FS.Stat(lib); err == nil {
+			f.State = state(info, nil)
+		}
+		if owned[lib] != "" {
+			f.Kind, f.Severity, f.Wire = check.Info, 0, ""
+			f.Why = "It belongs to the package " + event.SafeText(owned[lib]) + "."
+		}
+		s.Report(f)
+	}
+	return err
+}
+
+// loaders finds glibc's dynamic loaders; musl's knows no preload file.
+func loaders(files *hostfile.FS) []string {
+	var found []string
+	for _, dir := range []string{"/lib", "/lib64", "/lib32", "/libx32", "/usr/lib", "/usr/lib64"} {
+		d, err := files.OpenDir(dir, true)
+		if err != nil {
+			continue
+		}
+		names, _ := d.Names(-1)
+		d.Close()
+		for _, name := range names {
+			if strings.HasPrefix(name, "ld-linux") || strings.HasPrefix(name, "ld64.so") || name == "ld.so.1" {
+				found = append(found, path.Join(dir, name))
+			}
+		}
+	}
+	slices.Sort(found)
+	return found
+}
+
+// inspectLoader: rootkits that do not want to be found in ld.so.preload write
+// another file's name over this one in the loader.
+func inspectLoader(s *check.Scan, p string) {
+	text, err := s.FS.ReadFile(p, maxLoader)
+	if err != nil {
+		if !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, hostfile.ErrNotRegular) {
+			s.Fault("read loader", err)
+		}
+		return
+	}
+	if !bytes.HasPrefix(text, []byte("\x7fELF")) || bytes.Contains(text, []byte(preloadFile+"\x00")) || bytes.Contains(text, []byte("/etc/ld-nix.so.preload\x00")) {
+		return
+	}
+	name := event.SafeText(p)
+	s.Report(check.Finding{
+		Kind: check.Suspicious, Rule: "patched-loader", Thing: p, Path: p, Severity: 11,
+		Title:  fmt.Sprintf("The dynamic loader '%s' does not know %s.", name, preloadFile),
+		Why:    "The name is in every loader of glibc. Rootkits replace it with another one, so that their library is loaded and the file that everybody looks at stays empty.",
+		Advice: fmt.Sprintf("strings '%s' | grep preload; verify its package (dpkg -V libc6, rpm -V glibc)", name),
+		Wire:   fmt.Sprintf("Dynamic loader '%s' does not use /etc/ld.so.preload. Possible user level rootkit (patched loader).", name),
+	})
+}
+
+// libraryFolders lists the folders of ld.so.conf and its parts.
+func libraryFolders(s *check.Scan) []string {
+	confs := []string{loaderConf}
+	if d, err := s.FS.OpenDir(loaderConfD, true); err == nil {
+		names, _ := d.Names(-1)
+		d.Close()
+		for _, name := range names {
+			if strings.HasSuffix(name, ".conf") {
+				confs = append(confs, path.Join(loaderConfD, name))
+			}
+		}
+	}
+	var dirs []string
+	for _, conf := range confs {
+		text, err := s.FS.ReadFile(conf, maxConf)
+		if err != nil {
+			continue
+		}
+		for line := range strings.Lines(string(text)) {
+			line, _, _ = strings.Cut(line, "#")
+			if dir := strings.TrimSpace(line); path.IsAbs(dir) && !slices.Contains(dirs, path.Clean(dir)) {
+				dirs = append(dirs, path.Clean(dir))
+			}
+		}
+	}
+	return dirs
+}
+
+// inspectLibraryFolder: whoever can write there can put code into programs of
+// root.
+func inspectLibraryFolder(s *check.Scan, dir string) {
+	info, err := s.FS.Stat(dir)
+	if err != nil || !info.IsDir() || info.UID == 0 && info.Mode&0o002 == 0 {
+		return
+	}
+	text := event.SafeText(dir)
+	s.Report(check.Finding{
+		Kind: check.Suspicious, Rule: "library-folder", Thing: dir, Path: dir, State: fmt.Sprintf("%v %d", info.Mode, info.UID),
+		Title:    fmt.Sprintf("Programs load libraries from '%s', where others than root can write.", text),
+		Why:      "A library with a known name in such a folder runs in every program that uses it.",
+		Advice:   fmt.Sprintf("ls -ld '%s'; grep -r '%s' %s %s", text, text, loaderConf, loaderConfD),
+		Evidence: map[string]string{"mode": info.Mode.String(), "uid": fmt.Sprint(info.UID)},
+		Wire:     fmt.Sprintf("System Audit: Library folder '%s' can be written by others than root.", text),
+	})
+}
