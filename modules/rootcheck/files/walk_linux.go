@@ -25,6 +25,7 @@ import (
 const (
 	maxDepth   = 400
 	maxEntries = 3_000_000
+	maxOpened  = 4096 // files of shared memory that are looked into
 	nameChunk  = 4096
 )
 
@@ -36,6 +37,7 @@ type walk struct {
 	leave   map[string]bool // mount points that are not looked into
 	noSetid map[string]bool // mount points where such bits have no effect
 	entries int
+	opened  int
 	facts
 }
 
@@ -64,6 +66,9 @@ func (w *walk) run() error {
 	w.dir(d, "/", place{})
 	if w.entries >= maxEntries {
 		w.scan.Fault("walk", fmt.Errorf("stopped after %d entries", maxEntries))
+	}
+	if w.opened > maxOpened {
+		w.scan.Fault("look for programs in shared memory", fmt.Errorf("looked into %d of %d files", maxOpened, w.opened))
 	}
 	return w.ctx.Err()
 }
@@ -226,8 +231,10 @@ func (w *walk) file(d *hostfile.Dir, full, name string, info hostfile.Info, at p
 			w.privileged = append(w.privileged, p)
 		}
 	}
-	if strings.HasPrefix(full, "/dev/shm/") && isELF(d, name) {
-		w.programs = append(w.programs, full)
+	if strings.HasPrefix(full, "/dev/shm/") {
+		if w.opened++; w.opened <= maxOpened && isELF(d, name) {
+			w.programs = append(w.programs, full)
+		}
 	}
 }
 
