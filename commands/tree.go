@@ -10,6 +10,7 @@ func (p *program) subcommands() []*cobra.Command {
 	return []*cobra.Command{
 		p.configCommand(),
 		p.eventsCommand(),
+		p.execdCommand(),
 		p.reloadCommand(),
 		p.respondCommand(),
 		p.rootcheckCommand(),

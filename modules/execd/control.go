@@ -65,13 +65,13 @@ const maxChange = 64 << 10
 //	GET    /blocks  Blocks
 //	POST   /blocks  Change → Outcome
 //	DELETE /blocks  Change → Outcome
-//	GET    /stats   Stats
+//	GET    /status  Stats
 func (d *Daemon) Control() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /blocks", func(w http.ResponseWriter, _ *http.Request) {
 		control.WriteJSON(w, http.StatusOK, Blocks{d.list()})
 	})
-	mux.HandleFunc("GET /stats", func(w http.ResponseWriter, _ *http.Request) {
+	mux.HandleFunc("GET /status", func(w http.ResponseWriter, _ *http.Request) {
 		control.WriteJSON(w, http.StatusOK, d.snapshot())
 	})
 	mux.HandleFunc("POST /blocks", d.change(d.addByHand))

@@ -13,7 +13,7 @@ type stats struct {
 	unsaved                              atomic.Int64
 }
 
-// Stats is what GET /stats answers.
+// Stats is what GET /status answers.
 type Stats struct {
 	Received   int64 `json:"received"`    // datagrams
 	Invalid    int64 `json:"invalid"`     // no request, or of an unknown name
