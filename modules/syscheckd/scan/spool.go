@@ -24,17 +24,19 @@ type spool struct {
 	file *os.File
 	out  *bufio.Writer
 	size int64
+	one  []byte // see pack
 }
+
+// spoolUnit is what the places of files are multiples of.
+const spoolUnit = 16
 
 // add appends a file and returns where it is.
 func (s *spool) add(path string, encoded []byte) (at int64, err error) {
 	at = s.size
-	var head [16]byte
-	binary.LittleEndian.PutUint64(head[:], uint64(len(path)))
-	binary.LittleEndian.PutUint64(head[8:], uint64(len(encoded)))
-	s.size += int64(len(head) + len(path) + len(encoded))
+	b := s.pack(path, encoded)
+	s.size += int64(len(b))
 	if s.file == nil && s.size <= spoolMemory {
-		s.mem = append(append(append(s.mem, head[:]...), path...), encoded...)
+		s.mem = append(s.mem, b...)
 		return at, nil
 	}
 	if s.file == nil {
@@ -42,11 +44,22 @@ func (s *spool) add(path string, encoded []byte) (at int64, err error) {
 			return 0, err
 		}
 	}
-	_, e1 := s.out.Write(head[:])
-	_, e2 := s.out.WriteString(path)
-	_, e3 := s.out.Write(encoded)
-	return at, errors.Join(e1, e2, e3)
+	_, err = s.out.Write(b)
+	return at, err
 }
+
+// pack makes the bytes of one file: both lengths, both texts, and what is
+// missing to whole units. They are valid until the next call.
+func (s *spool) pack(path string, encoded []byte) []byte {
+	b := binary.LittleEndian.AppendUint64(s.one[:0], uint64(len(path)))
+	b = binary.LittleEndian.AppendUint64(b, uint64(len(encoded)))
+	b = append(append(b, path...), encoded...)
+	b = append(b, make([]byte, padding(len(b)))...)
+	s.one = b
+	return b
+}
+
+func padding(n int) int { return (spoolUnit - n%spoolUnit) % spoolUnit }
 
 func (s *spool) spill() error {
 	f, err := os.CreateTemp(s.dir, "scan-*.tmp")
@@ -123,10 +136,10 @@ func readItem(r io.Reader) (item, error) {
 	if _, err := io.ReadFull(r, head[:]); err != nil {
 		return item{}, err
 	}
-	n, m := binary.LittleEndian.Uint64(head[:]), binary.LittleEndian.Uint64(head[8:])
-	b := make([]byte, n+m)
+	n, m := int(binary.LittleEndian.Uint64(head[:])), int(binary.LittleEndian.Uint64(head[8:]))
+	b := make([]byte, n+m+padding(n+m))
 	if _, err := io.ReadFull(r, b); err != nil {
 		return item{}, fmt.Errorf("read changes back: %w", err)
 	}
-	return item{string(b[:n]), b[n:]}, nil
+	return item{string(b[:n]), b[n : n+m]}, nil
 }
