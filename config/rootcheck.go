@@ -43,9 +43,17 @@ func (l *loader) rootcheckElements() map[string]handler {
 // rootcheckChecks are what check_… can switch off.
 var rootcheckChecks = strings.Fields("dev files if pids ports sys trojans unixaudit winapps winaudit winmalware")
 
+// rootcheckOwnChecks are the checks that OSSEC does not have.
+var rootcheckOwnChecks = strings.Fields("tasks procmounts executables preload tools self sockets sniffers promiscuity " +
+	"listeners modules taint bpf kernelsettings")
+
 func (l *loader) rootcheckOwn() map[string]handler {
 	r := &l.cfg.Rootcheck
-	return map[string]handler{"hash_suffix": l.flag(&r.HashSuffix)}
+	table := map[string]handler{"hash_suffix": l.flag(&r.HashSuffix)}
+	for _, check := range rootcheckOwnChecks {
+		table["check_"+check] = l.switchOff(check)
+	}
+	return table
 }
 
 // switchOff reads the switch of one check.
