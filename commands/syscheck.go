@@ -14,26 +14,35 @@ import (
 
 func (p *program) syscheckCommand() *cobra.Command {
 	var now bool
+	s := &service{}
 	cmd := &cobra.Command{
-		Use:   "syscheck",
+		Use:   "syscheck [flags] [PATH]...",
 		Short: "Watch files for changes",
-		Long: `Syscheck compares files with what they were. The first scan makes the baseline;
-each later one tells what differs from it, until that is accepted. Where the
-daemon runs it does the work, and otherwise the command does it itself.
+		Long: `Compare files with what they were, as a daemon, when it is time to and when
+something changes.
+
+With --scan-now files are compared once, by the daemon where one runs. The first
+scan makes the baseline; each later one tells what differs from it, until that
+is accepted. With paths only they and what is below them are looked at.
 
 In the answer + is a file that was added, - one that was deleted, > one that
 was moved, ~ one that was changed.`,
-		Example: `  hids syscheck --scan-now             scan everything that is configured
+		Example: `  hids syscheck                        start the daemon
+  hids syscheck --scan-now             scan everything that is configured
   hids syscheck --scan-now /etc /bin   scan these folders only
   hids syscheck list                   what differs, as of the last scan
   hids syscheck accept                 take what is there now as it should be`,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if !now {
-				return usageError("say what to do: --scan-now, or list, accept, show or export")
+			switch {
+			case len(args) > 0 && !now:
+				return usageError("%q is no command of syscheck; to scan it add --scan-now", args[0])
+			case !now:
+				return p.serveModule(cmd.Context(), s, syscheckModule)
 			}
 			return p.operate(cmd.Context(), operate.Request{Verb: operate.Scan, Format: p.format}, args)
 		},
 	}
+	s.addFlags(cmd)
 	cmd.Flags().BoolVar(&now, "scan-now", false, "scan once, in the foreground, and tell what differs")
 	cmd.AddCommand(p.syscheckList(), p.syscheckAccept(), p.syscheckShow(), p.syscheckExport())
 	return cmd
