@@ -37,17 +37,13 @@ func (d *Daemon) programs() programs {
 // said; the latter once, as it is normal where one ar.conf serves several
 // systems.
 func (d *Daemon) find(req request.Request) (entry, bool) {
-	found, known := d.lookup(req)
-	if !known {
+	found, prog, err := d.lookup(req)
+	if errors.Is(err, errUnknown) {
 		d.stats.invalid.Add(1)
 		d.ossec(slog.LevelError, 1311, "Invalid command name '%s' provided.", req.Name)
 		return entry{}, false
 	}
-	e := entry{name: found.Name, timeout: found.Timeout}
-	err := fs.ErrNotExist
-	if found.Executable != "" {
-		e.prog, err = d.programs().find(found.Executable)
-	}
+	e := entry{name: found.Name, timeout: found.Timeout, prog: prog}
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		d.stats.absent.Add(1)
@@ -63,17 +59,28 @@ func (d *Daemon) find(req request.Request) (entry, bool) {
 	return e, true
 }
 
-// lookup finds the entry of a name. Wazuh's "!program" is no entry: it is run
-// as it is and never undone.
-func (d *Daemon) lookup(req request.Request) (arconf.Entry, bool) {
-	if req.Direct {
-		return arconf.Entry{Name: "!" + req.Name, Executable: req.Name}, true
-	}
+// errUnknown is about a name that ar.conf does not have.
+var errUnknown = errors.New("unknown name")
+
+// lookup finds the entry of a name, and its program. The error is errUnknown,
+// fs.ErrNotExist for a program that is not there, or why it is refused. Wazuh's
+// "!program" is no entry: it is run as it is and never undone.
+func (d *Daemon) lookup(req request.Request) (arconf.Entry, program, error) {
 	p := d.programs()
-	return d.table.lookup(req.Name, func(executable string) bool {
-		_, err := p.find(executable)
+	if req.Direct {
+		prog, err := p.find(req.Name)
+		return arconf.Entry{Name: "!" + req.Name, Executable: req.Name}, prog, err
+	}
+	var prog program
+	err := error(fs.ErrNotExist)
+	found, known := d.table.lookup(req.Name, func(executable string) bool {
+		prog, err = p.find(executable)
 		return !errors.Is(err, fs.ErrNotExist)
 	})
+	if !known {
+		return found, prog, errUnknown
+	}
+	return found, prog, err
 }
 
 // judge says why an order must not be carried out, or "".

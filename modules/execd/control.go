@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net/http"
 	"strings"
 	"time"
@@ -227,25 +228,20 @@ func (d *Daemon) entryByHand(req request.Request) (entry, error) {
 	}
 	for _, name := range names {
 		req.Name = name
-		if found, known := d.lookup(req); known {
-			return d.usable(found.Name, found.Executable, found.Timeout)
+		found, prog, err := d.lookup(req)
+		switch {
+		case err == nil:
+			return entry{name: found.Name, timeout: found.Timeout, prog: prog}, nil
+		case errors.Is(err, fs.ErrNotExist):
+			return entry{}, fmt.Errorf("response %q: its program is %w on this system", name, errNotFound)
+		case !errors.Is(err, errUnknown):
+			return entry{}, fmt.Errorf("response %q: %w", name, err)
 		}
 	}
 	if p, err := d.programs().find(names[0]); err == nil && p.builtIn {
 		return entry{name: names[0], prog: p}, nil
 	}
 	return entry{}, fmt.Errorf("response %q: %w in ar.conf", names[0], errNotFound)
-}
-
-func (d *Daemon) usable(name, executable string, timeout time.Duration) (entry, error) {
-	if executable == "" {
-		return entry{}, fmt.Errorf("response %q: its program is %w on this system", name, errNotFound)
-	}
-	p, err := d.programs().find(executable)
-	if err != nil {
-		return entry{}, fmt.Errorf("response %q: %w", name, err)
-	}
-	return entry{name: name, timeout: timeout, prog: p}, nil
 }
 
 // endByHand ends blocks before their time. What is not in the table is undone

@@ -67,14 +67,18 @@ type Daemon struct {
 	env modules.Env
 	log *slog.Logger
 
-	table  *table
-	guard  *guard
-	tell   *teller
-	lanes  *lanes
-	stats  stats
-	wake   chan struct{} // the table's next deadline has changed
-	renew  chan renewal  // built-in blocks whose end has changed
-	keepMu sync.RWMutex  // held to write while blocks are put back: no undoing starts meanwhile
+	table *table
+	guard *guard
+	tell  *teller
+	lanes *lanes
+	stats stats
+	wake  chan struct{} // the table's next deadline has changed
+	renew chan renewal  // built-in blocks whose end has changed
+
+	// keepMu is held to write while blocks are put back: no undoing starts
+	// meanwhile. It also guards keeper.
+	keepMu sync.RWMutex
+	keeper keeper
 
 	mu       sync.Mutex // guards what follows
 	store    *blocks.Store
@@ -122,22 +126,22 @@ func New(env modules.Env) (*Daemon, error) {
 	d := assemble(env, parts{
 		clock: newClock(env.Host), self: self, host: host, start: startProgram, open: openJournal,
 		sources: systemSources(env.Host),
-		keeper: response.NewKeeper(response.Env{
-			Layout: env.Layout, Host: env.Host, Config: env.Config.ActiveResponse, Run: command.Run,
-		}),
+		newKeeper: func(c config.ActiveResponse) keeper {
+			return response.NewKeeper(response.Env{Layout: env.Layout, Host: env.Host, Config: c, Run: command.Run})
+		},
 	})
 	return d, nil
 }
 
 // parts is what a Daemon has of the system it runs on.
 type parts struct {
-	clock   blocks.Clock
-	self    string // this binary, which is also the built-in responses
-	host    string
-	start   func(runner.Spec) (process, error)
-	open    func(path string) (blocks.Journal, journal.Contents, error)
-	sources sources
-	keeper  keeper
+	clock     blocks.Clock
+	self      string // this binary, which is also the built-in responses
+	host      string
+	start     func(runner.Spec) (process, error)
+	open      func(path string) (blocks.Journal, journal.Contents, error)
+	sources   sources
+	newKeeper func(config.ActiveResponse) keeper
 }
 
 func assemble(env modules.Env, p parts) *Daemon {
@@ -149,6 +153,7 @@ func assemble(env modules.Env, p parts) *Daemon {
 		lanes: newLanes(defaultConcurrency),
 		wake:  make(chan struct{}, 1), renew: make(chan renewal, 64),
 	}
+	d.keeper = p.newKeeper(env.Config.ActiveResponse)
 	d.configure(env.Config)
 	d.openStore()
 	return d
@@ -228,6 +233,9 @@ func (d *Daemon) Reload(_ context.Context, c *config.Config) error {
 	d.env.Config = c
 	d.configure(c)
 	d.mu.Unlock()
+	d.keepMu.Lock()
+	d.keeper = d.newKeeper(c.ActiveResponse)
+	d.keepMu.Unlock()
 	d.table.reload()
 	return nil
 }

@@ -342,7 +342,8 @@ func (f *fixture) madeOf() parts {
 	}
 	none := func() ([]netip.Addr, error) { return nil, nil }
 	p := parts{
-		clock: f.clock, self: self, host: "testhost", start: startProgram, open: openJournal, keeper: f.keeper,
+		clock: f.clock, self: self, host: "testhost", start: startProgram, open: openJournal,
+		newKeeper: func(config.ActiveResponse) keeper { return f.keeper },
 		sources: sources{
 			own: func() ([]netip.Addr, error) { return f.own, nil }, gateways: none, resolvers: none, admins: none,
 			lookup: func(context.Context, string) ([]netip.Addr, error) { return nil, errors.New("no resolver in tests") },

@@ -32,7 +32,9 @@ func (d *Daemon) renewEnd(b *blocks.Block) {
 func (d *Daemon) keep(ctx context.Context) {
 	d.reconcile(ctx)
 	var lost <-chan struct{}
+	d.keepMu.RLock()
 	watcher, err := d.keeper.Watch(ctx)
+	d.keepMu.RUnlock()
 	switch {
 	case err == nil:
 		defer watcher.Close()

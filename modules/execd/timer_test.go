@@ -43,8 +43,9 @@ func inBubble(t *testing.T, do func(t *testing.T, d *Daemon, fake *fakePrograms)
 			Config: &config.Config{}, Layout: layout, Events: &events{},
 			Log: slog.New(logging.NewHandler(&lines{}, logging.Options{Name: "ossec-execd"})),
 		}, parts{
-			clock: bubbleClock{time.Now()}, host: "h", start: fake.start, open: openJournal, keeper: &fakeKeeper{},
-			sources: sources{own: none, gateways: none, resolvers: none, admins: none, now: time.Now},
+			clock: bubbleClock{time.Now()}, host: "h", start: fake.start, open: openJournal,
+			newKeeper: func(config.ActiveResponse) keeper { return &fakeKeeper{} },
+			sources:   sources{own: none, gateways: none, resolvers: none, admins: none, now: time.Now},
 		})
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan struct{})

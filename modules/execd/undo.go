@@ -157,7 +157,11 @@ func (d *Daemon) undoAll(ctx context.Context) {
 	}
 }
 
-// undoOne undoes a block and waits for the end of it.
+// stepLimit is how long the end waits for one undoing before it goes on to the
+// next: a program that hangs must not take the time of all others.
+const stepLimit = 3 * time.Second
+
+// undoOne undoes a block and waits a while for the end of it.
 func (d *Daemon) undoOne(ctx context.Context, b *blocks.Block) {
 	d.mu.Lock()
 	if d.store.NeedsStart(b) && !b.Begun {
@@ -173,6 +177,8 @@ func (d *Daemon) undoOne(ctx context.Context, b *blocks.Block) {
 	for _, j := range ready {
 		d.run(j)
 	}
+	ctx, cancel := context.WithTimeout(ctx, stepLimit)
+	defer cancel()
 	select {
 	case <-j.done:
 	case <-ctx.Done():
