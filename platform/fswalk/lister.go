@@ -156,7 +156,7 @@ func rootParent(path string) func(*lister, *token) reply {
 		}
 		r.kind = st.Kind
 		if r.kind == fsstat.Symlink || r.kind == fsstat.Dir {
-			r.real, r.err = filepath.EvalSymlinks(path)
+			r.real, r.err = realPath(path)
 		}
 		if r.kind == fsstat.Symlink && errors.Is(r.err, fs.ErrNotExist) {
 			r.real, r.err = "", nil // a link that leads nowhere is a file like others
@@ -176,11 +176,20 @@ func rootDir(path string, skip func(fsstat.FSType) bool, list *fsstat.List) func
 	}
 }
 
+// realPath is path with all links followed, with the separators of a walk.
+func realPath(path string) (string, error) {
+	p, err := filepath.EvalSymlinks(path)
+	return filepath.ToSlash(p), err
+}
+
 // resolve finds the real path of a root.
 func resolve(path string) func(*lister, *token) reply {
 	return func(_ *lister, t *token) (r reply) {
 		defer t.giveBack()
-		r.real, r.err = filepath.EvalSymlinks(path)
+		r.real, r.err = realPath(path)
+		if errors.Is(r.err, fs.ErrNotExist) {
+			r.real, r.err = "", nil // leads nowhere
+		}
 		return r
 	}
 }

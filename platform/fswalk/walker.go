@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io/fs"
 	"path/filepath"
+	"strings"
 
 	"hids/platform/fsstat"
 )
@@ -25,6 +26,7 @@ type walker[T any] struct {
 	batch  *batch[T]
 	stack  []*frame
 	spare  []*fsstat.List
+	roots  map[string]bool
 }
 
 // frame is one directory on the way from a root to where the walk is.
@@ -35,13 +37,18 @@ type frame struct {
 	list     *fsstat.List
 	next     int
 	tooLong  bool // said already
+	linked   bool // reached by a link: what is above it is not its parent
 }
 
 // errLeft is what a walker's operation returns when it was left behind.
 var errLeft = ErrHung
 
 func newWalker[T any](ctx context.Context, o *Options[T], p *pool[T]) *walker[T] {
-	return &walker[T]{ctx: ctx, o: o, p: p, batch: newBatch[T](), lister: newLister(p.m)}
+	w := &walker[T]{ctx: ctx, o: o, p: p, batch: newBatch[T](), lister: newLister(p.m), roots: map[string]bool{}}
+	for _, r := range o.Roots {
+		w.roots[r] = true
+	}
+	return w
 }
 
 func (w *walker[T]) run() {
@@ -96,6 +103,14 @@ func (w *walker[T]) root(path string) error {
 	if err := w.add(path, filepath.Base(path), r.kind, r.parent, nil); err != nil || r.kind != fsstat.Symlink {
 		return err
 	}
+	if err := w.follow(path, &r); err != nil {
+		return err
+	}
+	return w.walk()
+}
+
+// follow steps into the directory that a root leads to through a link.
+func (w *walker[T]) follow(path string, r *reply) error {
 	switch {
 	case r.err != nil:
 		return w.failed(path, r.err)
@@ -104,33 +119,52 @@ func (w *walker[T]) root(path string) error {
 	case w.o.Alias(path, r.real):
 		return w.tell(path, Alias, nil)
 	}
-	return w.openRoot(path, nil)
+	opened, err := w.ask(nil, rootDir(path, w.skipRoot, w.list()))
+	if err != nil {
+		return err
+	}
+	depth := len(w.stack)
+	err = w.enter(path, &opened)
+	if len(w.stack) > depth {
+		w.stack[depth].linked = true
+	}
+	return err
 }
 
-// openRoot reads the directory a root leads to, and walks it. With parent, or
-// for the root directory, it is an item itself; a link has been one already.
+// link is an entry that is a root and a link: it is an item, and followed.
+func (w *walker[T]) link(f *frame, path, name string) error {
+	if err := w.add(path, name, fsstat.Symlink, f.dir, nil); err != nil {
+		return err
+	}
+	r, err := w.ask(nil, resolve(path))
+	if err == nil {
+		err = w.follow(path, &r)
+	}
+	if errors.Is(err, errLeft) {
+		return w.tell(path, Unknown, ErrHung)
+	}
+	return err
+}
+
+// skipRoot: whoever names a pseudo file system as a root gets it.
+func (w *walker[T]) skipRoot(t fsstat.FSType) bool {
+	return t == fsstat.FSNetwork && w.o.SkipNetwork
+}
+
+// openRoot reads the directory that is a root, and walks it. It has no parent
+// if it is the root directory.
 func (w *walker[T]) openRoot(path string, parent *directory) error {
-	// Whoever names a pseudo file system as a root gets it.
-	skip := func(t fsstat.FSType) bool { return t == fsstat.FSNetwork && w.o.SkipNetwork }
-	open := rootDir(path, skip, w.list())
+	open := rootDir(path, w.skipRoot, w.list())
 	if parent != nil {
-		open = child(parent, noDevice, filepath.Base(path), skip, w.list())
+		open = child(parent, noDevice, filepath.Base(path), w.skipRoot, w.list())
 	}
 	r, err := w.ask(parent, open)
 	if err != nil {
 		return err
 	}
-	itself := parent != nil || filepath.Dir(path) == path
-	if isGone(r.err) {
-		w.keep(r.list)
+	if err := w.add(path, filepath.Base(path), fsstat.Dir, parent, r.dir); err != nil {
 		r.dir.release()
-		return nil // a link to a file or to nowhere; or gone just now
-	}
-	if itself {
-		if err := w.add(path, filepath.Base(path), fsstat.Dir, parent, r.dir); err != nil {
-			r.dir.release()
-			return err
-		}
+		return err
 	}
 	if err := w.enter(path, &r); err != nil {
 		return err
@@ -145,15 +179,15 @@ func (w *walker[T]) nested(group []string) error {
 		if err != nil {
 			return err
 		}
-		if r.err != nil || r.real == path || w.o.Alias(path, r.real) {
+		if r.err != nil || r.real == "" || strings.EqualFold(r.real, path) || w.o.Alias(path, r.real) {
 			continue // what is wrong with it is told where it is walked
 		}
-		dir := filepath.Dir(path)
-		if p, err := w.ask(nil, resolve(dir)); err != nil || (p.err == nil && p.real == dir) {
+		dir := filepath.ToSlash(filepath.Dir(path))
+		if p, err := w.ask(nil, resolve(dir)); err != nil || (p.err == nil && strings.EqualFold(p.real, dir)) {
 			if err != nil {
 				return err
 			}
-			continue // itself a link, recorded as one
+			continue // itself a link: followed where the walk meets it
 		}
 		if err := w.tell(path, Fault, ErrLinked); err != nil {
 			return err
@@ -200,6 +234,8 @@ func (w *walker[T]) entry(f *frame, i int) error {
 	switch {
 	case kind == fsstat.Dir && descend:
 		return w.directory(f, path, path[len(path)-len(name):], visit)
+	case visit && kind == fsstat.Symlink && w.roots[path]:
+		return w.link(f, path, path[len(path)-len(name):])
 	case visit:
 		return w.add(path, path[len(path)-len(name):], kind, f.dir, nil)
 	}
@@ -254,9 +290,10 @@ func (w *walker[T]) enter(path string, r *reply) error {
 	return w.tell(path, event, why)
 }
 
-// park closes the directory that is too far up to be kept open.
+// park closes the directory that is too far up to be kept open, unless there is
+// no way back to it.
 func (w *walker[T]) park() {
-	if i := len(w.stack) - 1 - keepOpen; i >= 0 {
+	if i := len(w.stack) - 1 - keepOpen; i >= 0 && !w.stack[i+1].linked {
 		w.stack[i].dir.release()
 		w.stack[i].dir = nil
 	}

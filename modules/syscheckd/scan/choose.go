@@ -5,6 +5,7 @@ package scan
 import (
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"hids/config"
@@ -118,7 +119,7 @@ func scopes(r *rules.Rules, paths []string) ([]string, error) {
 		if watched(r, p, true) {
 			all = append(all, p)
 		}
-		for _, root := range r.Roots() {
+		for _, root := range roots(r) {
 			if fswalk.Within(root, p) && root != p {
 				all = append(all, root)
 			}
@@ -133,10 +134,8 @@ func scopes(r *rules.Rules, paths []string) ([]string, error) {
 // where returns the name under which a scan of everything would see p.
 func where(r *rules.Rules, p string) string {
 	if watched(r, p, true) {
-		for _, root := range r.Roots() {
-			if root == p {
-				return p
-			}
+		if slices.Contains(roots(r), p) {
+			return p
 		}
 	}
 	dir, err := filepath.EvalSymlinks(path.Dir(p))
@@ -148,6 +147,16 @@ func where(r *rules.Rules, p string) string {
 		return real
 	}
 	return p
+}
+
+// roots returns the paths of all entries. A walk comes to many of them from
+// another; but one that is a link is followed for being one of them.
+func roots(r *rules.Rules) []string {
+	var paths []string
+	for _, d := range r.Directories() {
+		paths = append(paths, d.Path)
+	}
+	return paths
 }
 
 // tops sorts paths as a walk does and leaves out those below another.

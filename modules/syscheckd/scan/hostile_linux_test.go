@@ -142,7 +142,7 @@ func (f *fixture) runWith(events Events, alter func(*joiner)) *Result {
 	j, err := newJoiner(f.t.Context(), f.db, &f.o, &events, r, nil)
 	f.must(err)
 	alter(j)
-	f.must(j.run(f.o.Rules.Roots()))
+	f.must(j.run(roots(f.o.Rules)))
 	return r
 }
 
@@ -301,7 +301,7 @@ func TestMoreMovesThanAreKeptInMemory(t *testing.T) {
 	f.run()
 	f.rename("old", "new")
 	r := f.runWith(Events{Change: func(*Change) error { return nil }}, func(j *joiner) {
-		j.batch = 100
+		j.batch = 1000
 	})
 	if c := r.Changes; c[Moved] != n+1 || r.Differences() != n+1 {
 		t.Errorf("%v, of %d", r.Changes, n+1)

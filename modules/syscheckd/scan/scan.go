@@ -42,19 +42,19 @@ func Run(ctx context.Context, db *baseline.DB, o Options, events Events) (*Resul
 		o.Deadline = DefaultDeadline
 	}
 	var scope []string
-	roots := o.Rules.Roots()
+	all := roots(o.Rules)
 	if len(o.Paths) > 0 {
 		var err error
 		if scope, err = scopes(o.Rules, o.Paths); err != nil {
 			return result, err
 		}
-		roots = below(roots, scope)
+		all = below(all, scope)
 	}
 	j, err := newJoiner(ctx, db, &o, &events, result, scope)
 	if err != nil {
 		return result, err
 	}
-	err = j.run(roots)
+	err = j.run(all)
 	result.Bytes = o.Progress.Bytes.Load()
 	if err != nil {
 		return result, fmt.Errorf("scan: %w", err)

@@ -365,6 +365,23 @@ func (f *fixture) differences() []string {
 	return list
 }
 
+func TestWatchedLinkIsFollowedWhereverItIs(t *testing.T) {
+	f := newFixture(t, "etc/a/x", "etc/z", "data/in/y")
+	f.must(os.Symlink("../data", f.path("etc/link")))
+	f.must(os.Symlink("../data", f.path("etc/other")))
+	f.watch("etc", "etc/link", "etc/a")
+	f.run()
+	var got []string
+	for e, err := range f.db.All() {
+		f.must(err)
+		got = append(got, f.relative(e.Path))
+	}
+	f.expect(got, "etc", "etc/a", "etc/a/x", "etc/link", "etc/link/in", "etc/link/in/y", "etc/other", "etc/z")
+	f.write("data/in/y", "changed")
+	_, told := f.run("etc/link/in")
+	f.expect(told, "updated etc/link/in/y: size md5 sha1 sha256")
+}
+
 func TestPathsAreResolvedToWhatIsWatched(t *testing.T) {
 	f := newFixture(t, "usr/bin/sh", "opt/x")
 	f.must(os.Symlink("usr/bin", f.path("bin")))
