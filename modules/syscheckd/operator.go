@@ -5,6 +5,7 @@ package syscheckd
 import (
 	"context"
 
+	"hids/modules/syscheckd/baseline"
 	"hids/modules/syscheckd/record"
 	"hids/modules/syscheckd/report"
 	"hids/modules/syscheckd/scan"
@@ -96,8 +97,18 @@ func (o *operator) Lookup(path string) (e session.Entry, err error) {
 	return e, err
 }
 
-// Each implements operate.Target. The baseline has readers beside its writer.
+// Each implements operate.Target. A finished baseline has readers beside its
+// writer; an unfinished one changes its place in the end.
 func (o *operator) Each(paths []string, each func(path string, r *record.Record) error) error {
+	err := o.quick(func() error {
+		if o.d.session.First() {
+			return baseline.ErrNone
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
 	return o.d.session.Each(paths, each)
 }
 

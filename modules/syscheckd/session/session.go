@@ -157,6 +157,10 @@ func (s *Session) options(o Scan) scan.Options {
 	return options
 }
 
+// First reports whether no first scan was finished yet. Until then only who
+// scans may read the baseline.
+func (s *Session) First() bool { return s.db.First() }
+
 // Rules says what is watched.
 func (s *Session) Rules() *rules.Rules { return s.rules }
 
