@@ -45,7 +45,7 @@ var rootcheckChecks = strings.Fields("dev files if pids ports sys trojans unixau
 
 // rootcheckOwnChecks are the checks that OSSEC does not have.
 var rootcheckOwnChecks = strings.Fields("tasks procmounts executables preload tools self sockets sniffers promiscuity " +
-	"listeners modules taint bpf kernelsettings")
+	"listeners modules taint bpf kernelsettings filesystem loader accounts")
 
 func (l *loader) rootcheckOwn() map[string]handler {
 	r := &l.cfg.Rootcheck

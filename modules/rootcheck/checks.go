@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"hids/modules/rootcheck/check"
+	"hids/modules/rootcheck/files"
 	"hids/modules/rootcheck/kernel"
 	"hids/modules/rootcheck/network"
 	"hids/modules/rootcheck/process"
@@ -17,5 +18,5 @@ import (
 // interfaces.
 func Checks(layout paths.Layout) []check.Check {
 	o := &ossec{layout: layout}
-	return slices.Concat(o.checks(), process.Checks(), network.Checks(), kernel.Checks())
+	return slices.Concat(o.checks(), process.Checks(), network.Checks(), kernel.Checks(), files.Checks())
 }
