@@ -43,8 +43,8 @@ func Checks() []check.Check {
 			Needs: []check.Need{ptrace, {Cap: "CAP_NET_ADMIN", Why: "see the filters of packet sockets"}},
 			Run:   sniffers,
 		}, {
-			Name: "promiscuity", Switch: "if", Group: check.Network, Live: true,
-			Title: "interfaces that take in every packet for no reason that the kernel tells",
+			Name: "if", Switch: "if", Group: check.Network, Live: true,
+			Title: "interfaces that take in everybody's packets",
 			Run:   promiscuity,
 		}, {
 			Name: "listeners", Group: check.Network, Live: true,

@@ -229,7 +229,7 @@ func TestUsualSnifferNeedsAPackage(t *testing.T) {
 
 func TestPromiscuity(t *testing.T) {
 	h := paths.Host{Sys: t.TempDir()}
-	for name, flags := range map[string]string{"br0": "0x1003", "port": "0x1103", "tapped": "0x1103", "under": "0x1103", "liar": "0x1003", "open": "0x1103"} {
+	for name, flags := range map[string]string{"br0": "0x1003", "port": "0x1103", "tapped": "0x1103", "under": "0x1103", "mac0": "0x1003", "liar": "0x1003", "open": "0x1103"} {
 		p := h.SysPath("class", "net", name, "flags")
 		if err := os.MkdirAll(filepath.Dir(p), 0o755); err != nil {
 			t.Fatal(err)
@@ -238,7 +238,7 @@ func TestPromiscuity(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	got := unexplained(h, []netstat.Link{
+	links := []netstat.Link{
 		{Index: 1, Name: "br0", Kind: "bridge"},
 		{Index: 2, Name: "port", Master: 1, Promiscuity: 1},
 		{Index: 3, Name: "tapped", Master: 1, Promiscuity: 2},
@@ -246,15 +246,16 @@ func TestPromiscuity(t *testing.T) {
 		{Index: 5, Name: "mac0", Kind: "macvlan", Parent: 4},
 		{Index: 6, Name: "liar", Promiscuity: 1},
 		{Index: 7, Name: "open", Promiscuity: 1},
-		{Index: 8, Name: "elsewhere", Promiscuity: 1},
-	})
-	want := map[listening]int{
-		{"tapped", false, true}: 1,
-		{"liar", true, false}:   1,
-		{"open", false, false}:  1, // OSSEC's check says it
 	}
-	if diff := cmp.Diff(want, got, cmp.AllowUnexported(listening{})); diff != "" {
+	want := map[listening]int{{"tapped", false}: 1, {"liar", true}: 1, {"open", false}: 1}
+	if diff := cmp.Diff(want, unexplained(h, links), cmp.AllowUnexported(listening{})); diff != "" {
 		t.Errorf("unexplained (-want +got):\n%s", diff)
+	}
+	// A sysfs of another namespace denies nothing.
+	for l := range unexplained(h, append(links, netstat.Link{Index: 8, Name: "elsewhere"})) {
+		if l.denied {
+			t.Errorf("%s is denied", l.name)
+		}
 	}
 }
 

@@ -6,6 +6,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"slices"
 	"strconv"
 
 	"hids/modules/event"
@@ -18,14 +20,11 @@ import (
 type listening struct {
 	name   string
 	denied bool // sysfs does not show what rtnetlink tells
-	port   bool // of a bridge or the like
 }
 
 // promiscuity asks rtnetlink how many users of each interface want every
 // packet, and takes off those that its place in a bridge, a bond or below a
-// macvlan explains. What sysfs shows as well is reported by the check of
-// OSSEC's name; here remain a sniffer on a bridge's port, and a kernel that
-// denies the flag.
+// macvlan explains. OSSEC asks an ioctl, which leaves packet sockets out.
 func promiscuity(ctx context.Context, s *check.Scan) error {
 	if _, err := netstat.Links(); errors.Is(err, errors.ErrUnsupported) {
 		return check.NotApplicable("%w", err)
@@ -38,15 +37,14 @@ func promiscuity(ctx context.Context, s *check.Scan) error {
 		return err
 	}
 	for l, count := range found {
-		if l.denied || l.port {
-			reportPromiscuous(s, l, count)
-		}
+		reportPromiscuous(s, l, count)
 	}
 	return nil
 }
 
 func unexplained(h paths.Host, links []netstat.Link) map[listening]int {
 	found := make(map[listening]int)
+	ours := sameInterfaces(h, links)
 	for _, l := range links {
 		reasons := 0
 		if l.Master != 0 {
@@ -57,13 +55,26 @@ func unexplained(h paths.Host, links []netstat.Link) map[listening]int {
 				reasons += 1 + min(upper.Promiscuity, 1)
 			}
 		}
-		flags, err := netstat.SysFlags(h, l.Name)
-		if l.Promiscuity <= reasons || err != nil {
-			continue // err: sysfs belongs to another network namespace
+		if l.Promiscuity <= reasons {
+			continue
 		}
-		found[listening{l.Name, flags&netstat.PromiscFlag == 0, reasons > 0}] = l.Promiscuity - reasons
+		flags, err := netstat.SysFlags(h, l.Name)
+		found[listening{l.Name, ours && err == nil && flags&netstat.PromiscFlag == 0}] = l.Promiscuity - reasons
 	}
 	return found
+}
+
+// sameInterfaces reports whether sysfs shows the interfaces that we have: it
+// belongs to the network namespace in which it was mounted.
+func sameInterfaces(h paths.Host, links []netstat.Link) bool {
+	entries, err := os.ReadDir(h.SysPath("class", "net"))
+	names := make(map[string]bool)
+	for _, e := range entries {
+		if _, err := netstat.SysFlags(h, e.Name()); err == nil { // bonding_masters is no interface
+			names[e.Name()] = true
+		}
+	}
+	return err == nil && len(names) == len(links) && !slices.ContainsFunc(links, func(l netstat.Link) bool { return !names[l.Name] })
 }
 
 // stacked lists the kinds that make the interface below them listen.
@@ -79,7 +90,7 @@ func reportPromiscuous(s *check.Scan, l listening, count int) {
 	name := event.SafeText(l.name)
 	f := check.Finding{
 		Kind: check.Suspicious, Rule: "promiscuous", Thing: l.name,
-		Title:    fmt.Sprintf("The interface '%s' takes in every packet, for more reasons than its place explains.", name),
+		Title:    fmt.Sprintf("The interface '%s' takes in every packet, and not because of its place in a bridge or bond.", name),
 		Why:      "Somebody on this machine listens to traffic that is not meant for it: a sniffer, or tcpdump, or an IDS.",
 		Advice:   fmt.Sprintf("ss -0p; ip -d link show '%s'", name),
 		Evidence: map[string]string{"listeners": strconv.Itoa(count)},
