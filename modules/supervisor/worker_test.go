@@ -115,19 +115,33 @@ func hangs(f *fake) error { return obey(f, nil) }
 // rig runs a worker whose processes behave as listed; the last one repeats.
 type rig struct {
 	*worker
+	mu sync.Mutex // guards begun
+	begun
+}
+
+// begun is what has been started so far.
+type begun struct {
 	starts  []time.Duration // when, after the rig was made
 	cfgs    []*config.Config
 	current *fake
+}
+
+func (r *rig) seen() begun {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.begun
 }
 
 // withRig calls test with a rig in virtual time, and stops the worker after it.
 func withRig(t *testing.T, bs []behaviour, test func(t *testing.T, r *rig)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		r, begun := &rig{}, time.Now()
+		r, zero := &rig{}, time.Now()
 		r.worker = newWorker("m", func(cfg *config.Config) (process, error) {
+			r.mu.Lock()
+			defer r.mu.Unlock()
 			b := bs[min(len(r.starts), len(bs)-1)]
-			r.starts = append(r.starts, time.Since(begun))
+			r.starts = append(r.starts, time.Since(zero))
 			r.cfgs = append(r.cfgs, cfg)
 			r.current = newFake(b)
 			return r.current.process(), nil
@@ -173,7 +187,7 @@ func TestBackOff(t *testing.T) {
 		time.Sleep(300 * time.Second)
 		synctest.Wait()
 		var got []int
-		for _, d := range r.starts {
+		for _, d := range r.seen().starts {
 			got = append(got, int(d/time.Second))
 		}
 		if diff := cmp.Diff([]int{0, 1, 3, 7, 15, 31, 63, 123, 183, 284, 286, 290, 298}, got); diff != "" {
@@ -202,8 +216,8 @@ func TestFirstStartFails(t *testing.T) {
 					t.Errorf("got %v, want %q", err, tt.want)
 				}
 				time.Sleep(time.Hour)
-				if len(r.starts) != 1 {
-					t.Errorf("started %d times", len(r.starts))
+				if len(r.seen().starts) != 1 {
+					t.Errorf("started %d times", len(r.seen().starts))
 				}
 			})
 		})
@@ -226,8 +240,8 @@ func TestHangingModuleIsKilled(t *testing.T) {
 		r.mustStart(t)
 		time.Sleep(time.Hour)
 		st := r.status()
-		if len(r.starts) != 2 || st.State != StateRunning || !strings.Contains(st.LastExit, "no sign of life") {
-			t.Errorf("%d starts, status %+v", len(r.starts), st)
+		if len(r.seen().starts) != 2 || st.State != StateRunning || !strings.Contains(st.LastExit, "no sign of life") {
+			t.Errorf("%d starts, status %+v", len(r.seen().starts), st)
 		}
 	})
 }
@@ -277,13 +291,13 @@ func TestReload(t *testing.T) {
 					t.Errorf("got %v, want %q", err, tt.wantErr)
 				}
 				synctest.Wait()
-				if len(r.starts) != tt.starts {
-					t.Errorf("%d starts, want %d", len(r.starts), tt.starts)
+				if len(r.seen().starts) != tt.starts {
+					t.Errorf("%d starts, want %d", len(r.seen().starts), tt.starts)
 				}
-				r.current.kill()
+				r.seen().current.kill()
 				time.Sleep(2 * time.Second)
 				synctest.Wait()
-				if got := r.cfgs[1]; (got == cfg) != tt.taken || (got == old) == tt.taken {
+				if got := r.seen().cfgs[1]; (got == cfg) != tt.taken || (got == old) == tt.taken {
 					t.Errorf("the next process has the new configuration: %v, want %v", got == cfg, tt.taken)
 				}
 			})
