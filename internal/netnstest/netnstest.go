@@ -2,16 +2,18 @@
 
 // Package netnstest gives tests two or three hosts that can really talk to each
 // other: network namespaces joined by veth pairs. What a test does in one of
-// them runs in a process of its own, the test binary again in a role, so no
-// goroutine ever is in the wrong namespace. Only tests import it.
+// them runs in another process that is in there whole, the test binary again in
+// a role, so no goroutine ever is in the wrong namespace. Only tests import it.
 package netnstest
 
 import (
 	"bufio"
 	"bytes"
 	"crypto/rand"
+	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"os/exec"
 	"strconv"
@@ -32,7 +34,8 @@ const glance = 700 * time.Millisecond
 
 const roleVariable = "HIDS_NETNS_ROLE"
 
-// Role is what the test binary does when it runs again in a namespace.
+// Role is what the test binary does when it runs again in a namespace. Those
+// that Do runs get no input.
 type Role func(args []string, stdin *bufio.Reader, stdout io.Writer) error
 
 // Main runs the tests, or the role this process was started for. Call it from
@@ -42,15 +45,10 @@ func Main(m *testing.M, roles map[string]Role) int {
 	if name == "" {
 		return m.Run()
 	}
-	role, ok := builtInRoles()[name]
-	if !ok {
-		role, ok = roles[name]
-	}
-	if !ok {
-		fmt.Fprintf(os.Stderr, "no role %q\n", name)
-		return 2
-	}
-	if err := role(os.Args[1:], bufio.NewReader(os.Stdin), os.Stdout); err != nil {
+	all := builtInRoles()
+	maps.Copy(all, roles)
+	all["agent"] = agent(all)
+	if err := all.do(name, os.Args[1:], bufio.NewReader(os.Stdin), os.Stdout); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
@@ -63,6 +61,8 @@ type Net struct {
 	t                testing.TB
 	Victim, Attacker string // the namespaces' names
 	to4, to6         string // what the attacker dials
+
+	agents map[string]*Talker // by namespace
 }
 
 // New makes a Net that is removed when the test ends. It leaves the test out
@@ -74,7 +74,8 @@ func New(t testing.TB) *Net {
 		testenv.Skip(t, "needs ip (package iproute2)")
 	}
 	suffix := strings.ToLower(rand.Text()[:10])
-	n := &Net{t: t, Victim: "hidsv" + suffix, Attacker: "hidsa" + suffix, to4: V4("1"), to6: V6("1")}
+	n := &Net{t: t, Victim: "hidsv" + suffix, Attacker: "hidsa" + suffix, to4: V4("1"), to6: V6("1"),
+		agents: map[string]*Talker{}}
 	n.add(n.Victim)
 	n.add(n.Attacker)
 	n.ip("link", "add", "eth0", "netns", n.Victim, "type", "veth", "peer", "name", "eth0", "netns", n.Attacker)
@@ -169,8 +170,30 @@ func (n *Net) Do(ns, role string, args ...string) string {
 	return out
 }
 
-// Try is Do for roles that may fail.
+// Try is Do for roles that may fail. All of a namespace are done by one
+// process, one after the other.
 func (n *Net) Try(ns, role string, args ...string) (string, error) {
+	n.t.Helper()
+	if n.agents[ns] == nil {
+		n.agents[ns] = n.Start(ns, "agent")
+	}
+	request, err := json.Marshal(request{role, args})
+	if err != nil {
+		n.t.Fatal(err)
+	}
+	n.agents[ns].Say(string(request))
+	var r reply
+	if err := json.Unmarshal([]byte(n.agents[ns].hear(2*Patience)), &r); err != nil {
+		n.t.Fatalf("%s %v: %v", role, args, err)
+	}
+	if r.Fault != "" {
+		return r.Out, fmt.Errorf("%s %v: %s", role, args, r.Fault)
+	}
+	return r.Out, nil
+}
+
+// TryAlone is Try in a new process; it may be called by several goroutines.
+func (n *Net) TryAlone(ns, role string, args ...string) (string, error) {
 	cmd := n.Role(ns, role, args...)
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
@@ -235,14 +258,24 @@ func (k *Talker) Say(line string) {
 // Expect waits for the role's next line, which must be this one.
 func (k *Talker) Expect(line string) {
 	k.t.Helper()
-	select {
-	case got, ok := <-k.lines:
-		if got != line {
-			k.t.Fatalf("%s said %q (ended: %t), want %q", k.role, got, !ok, line)
-		}
-	case <-time.After(Patience):
-		k.t.Fatalf("%s did not say %q", k.role, line)
+	if got := k.hear(Patience); got != line {
+		k.t.Fatalf("%s said %q, want %q", k.role, got, line)
 	}
+}
+
+// hear waits for the role's next line.
+func (k *Talker) hear(patience time.Duration) string {
+	k.t.Helper()
+	select {
+	case line, ok := <-k.lines:
+		if !ok {
+			k.t.Fatalf("%s has ended", k.role)
+		}
+		return line
+	case <-time.After(patience):
+		k.t.Fatalf("%s says nothing", k.role)
+	}
+	return ""
 }
 
 // End closes the role's standard input, upon which it ends, and returns the

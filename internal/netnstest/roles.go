@@ -4,6 +4,7 @@ package netnstest
 
 import (
 	"bufio"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -19,8 +20,46 @@ import (
 // port is the victim's; its namespace is its own, so no other has it.
 const port = 8080
 
-func builtInRoles() map[string]Role {
-	return map[string]Role{"serve": serve, "dial": dial, "hold": hold}
+type roles map[string]Role
+
+func builtInRoles() roles { return roles{"serve": serve, "dial": dial, "hold": hold} }
+
+func (r roles) do(name string, args []string, stdin *bufio.Reader, stdout io.Writer) error {
+	role, ok := r[name]
+	if !ok {
+		return fmt.Errorf("there is no role %q", name)
+	}
+	return role(args, stdin, stdout)
+}
+
+// request and reply are what an agent reads and writes, one a line.
+type request struct {
+	Role string
+	Args []string
+}
+
+type reply struct{ Out, Fault string }
+
+// agent does other roles, as it is asked.
+func agent(all roles) Role {
+	return func(_ []string, stdin *bufio.Reader, stdout io.Writer) error {
+		in, out := json.NewDecoder(stdin), json.NewEncoder(stdout)
+		for {
+			var ask request
+			if err := in.Decode(&ask); err != nil {
+				return nil // no more
+			}
+			var said strings.Builder
+			answer := reply{}
+			if err := all.do(ask.Role, ask.Args, bufio.NewReader(strings.NewReader("")), &said); err != nil {
+				answer.Fault = err.Error()
+			}
+			answer.Out = said.String()
+			if err := out.Encode(answer); err != nil {
+				return err
+			}
+		}
+	}
 }
 
 // serve echoes what connections send, until its input ends.

@@ -252,7 +252,7 @@ func TestConcurrentBlocks(t *testing.T) {
 			for i := range cap(faults) {
 				wg.Go(func() {
 					addr := fmt.Sprintf("192.0.2.%d", i/2) // each twice
-					_, err := s.Try(s.Victim, "block", append(s.args[:2:2], addr, "0", "600")...)
+					_, err := s.TryAlone(s.Victim, "block", append(s.args[:2:2], addr, "0", "600")...)
 					faults <- err
 				})
 			}
