@@ -4,12 +4,14 @@ package e2e
 
 import (
 	"bytes"
+	"fmt"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -19,18 +21,27 @@ import (
 	"hids/platform/paths"
 )
 
-func TestMain(m *testing.M) { os.Exit(netnstest.Main(m, nil)) }
+func TestMain(m *testing.M) {
+	dir, err := os.MkdirTemp("", "hids-e2e-")
+	if err != nil {
+		panic(err)
+	}
+	binary = sync.OnceValues(func() (string, error) { return build(filepath.Join(dir, "hids")) })
+	code := netnstest.Main(m, nil)
+	_ = os.RemoveAll(dir)
+	os.Exit(code)
+}
 
-// build makes the binary.
-func build(t *testing.T) string {
-	t.Helper()
-	path := filepath.Join(t.TempDir(), "hids")
+// binary makes hids, once for all tests.
+var binary func() (string, error)
+
+func build(path string) (string, error) {
 	cmd := exec.Command("go", "build", "-buildvcs=false", "-o", path, "hids")
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("build hids: %v\n%s", err, out)
+		return "", fmt.Errorf("build hids: %w\n%s", err, out)
 	}
-	return path
+	return path, nil
 }
 
 // eventually waits for a condition.
@@ -136,7 +147,8 @@ func (d *daemon) logged(action, ip string) bool {
 	return line.MatchString(d.responses())
 }
 
-func newNet(t *testing.T) *netnstest.Net {
+// newNet returns two hosts and the binary.
+func newNet(t *testing.T) (*netnstest.Net, string) {
 	t.Helper()
 	if testing.Short() {
 		t.Skip("builds the binary")
@@ -144,7 +156,12 @@ func newNet(t *testing.T) *netnstest.Net {
 	if _, err := exec.LookPath("nft"); err != nil {
 		testenv.Skip(t, "needs nft (package nftables)")
 	}
-	return netnstest.New(t)
+	n := netnstest.New(t)
+	hids, err := binary()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n, hids
 }
 
 // flush throws all rules away, as a reload of the admin's own, or a reboot, does.
@@ -158,8 +175,7 @@ func flush(t *testing.T, n *netnstest.Net) {
 // A datagram blocks a real connection, for its time and not longer, through a
 // flush of the rules, and until hids ends.
 func TestDatagramBlocks(t *testing.T) {
-	n := newNet(t)
-	hids := build(t)
+	n, hids := newNet(t)
 	n.Serve()
 	v4, v6, other4, other6 := netnstest.V4("2"), netnstest.V6("2"), netnstest.V4("3"), netnstest.V6("3")
 	n.Open(v4, v6, other4, other6)
@@ -192,10 +208,9 @@ func TestDatagramBlocks(t *testing.T) {
 }
 
 // Everything is killed and all rules are gone, as after a power cut. The next
-// start puts the block back.
+// start puts the block back, and what it lists is what the firewall has.
 func TestBlockOutlivesPowerCut(t *testing.T) {
-	n := newNet(t)
-	hids := build(t)
+	n, hids := newNet(t)
 	n.Serve()
 	addr, other := netnstest.V4("2"), netnstest.V4("3")
 	l := install(t, hids)
@@ -212,4 +227,8 @@ func TestBlockOutlivesPowerCut(t *testing.T) {
 	start(t, n, l, hids)
 	n.Closes(addr)
 	n.Open(other)
+	out, err := n.Exec(n.Victim, hids, "execd", "list", "-D", l.Home).CombinedOutput()
+	if err != nil || !strings.Contains(string(out), addr) || strings.Contains(string(out), other) {
+		t.Errorf("hids execd list: %v\n%s", err, out)
+	}
 }
