@@ -113,7 +113,7 @@ type pool[T any] struct {
 }
 
 func newPool[T any](ctx context.Context, o *Options[T], m *monitor) *pool[T] {
-	ring := 2*o.Workers + 2
+	ring := 8*o.Workers + 8 // so that one slow batch does not soon stop the others
 	p := &pool[T]{
 		ctx: ctx, o: o, m: m,
 		ordered:  make(chan *batch[T], ring),

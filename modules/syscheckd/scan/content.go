@@ -92,7 +92,7 @@ func (in *inspector) once(ctx context.Context, t *fswalk.Task, f fsstat.Content,
 	if int64(n) < bufferSize || size == bufferSize {
 		h.whole(&in.rec, h.buf[:n], checks)
 		in.tee.write(h.buf[:n])
-		in.pace.bytes(ctx, int64(n), t.Beat)
+		in.pace.bytes(ctx, t, int64(n))
 		return nil
 	}
 	h.reset(checks)
@@ -104,7 +104,7 @@ func (in *inspector) once(ctx context.Context, t *fswalk.Task, f fsstat.Content,
 		in.tee.write(h.buf[:n])
 		total += int64(n)
 		t.Beat()
-		in.pace.bytes(ctx, int64(n), t.Beat)
+		in.pace.bytes(ctx, t, int64(n))
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}

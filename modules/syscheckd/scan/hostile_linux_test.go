@@ -18,6 +18,7 @@ import (
 	"hids/internal/testenv"
 	"hids/modules/syscheckd/baseline"
 	"hids/modules/syscheckd/record"
+	"hids/platform/fswalk"
 )
 
 // tool runs a program of the system that the test needs.
@@ -125,9 +126,9 @@ type meddler struct {
 	meddle func(n int)
 }
 
-func (*meddler) file(context.Context, func()) {}
+func (*meddler) file(context.Context, *fswalk.Task) {}
 
-func (m *meddler) bytes(context.Context, int64, func()) {
+func (m *meddler) bytes(context.Context, *fswalk.Task, int64) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.n++

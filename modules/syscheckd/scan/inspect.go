@@ -37,7 +37,7 @@ func newInspector(o *Options, pace pacer) *inspector {
 
 // Inspect implements fswalk.Inspector.
 func (in *inspector) Inspect(ctx context.Context, t *fswalk.Task, out *finding) {
-	in.pace.file(ctx, t.Beat)
+	in.pace.file(ctx, t)
 	in.rec = record.Record{}
 	checks := in.checks(t)
 	err := in.examine(ctx, t, checks)

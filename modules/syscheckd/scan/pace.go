@@ -6,13 +6,15 @@ import (
 	"context"
 	"sync"
 	"time"
+
+	"hids/platform/fswalk"
 )
 
 // pacer is asked before each file and after each read. It keeps the worker
-// waiting for as long as it likes, and calls beat meanwhile.
+// waiting for as long as it likes, and calls t.Beat meanwhile.
 type pacer interface {
-	file(ctx context.Context, beat func())
-	bytes(ctx context.Context, n int64, beat func())
+	file(ctx context.Context, t *fswalk.Task)
+	bytes(ctx context.Context, t *fswalk.Task, n int64)
 }
 
 // rates keeps all workers together below the configured rates.
@@ -22,9 +24,9 @@ func newRates(filesPS int, bytesPS int64) rates {
 	return rates{newBucket(int64(filesPS)), newBucket(bytesPS)}
 }
 
-func (r rates) file(ctx context.Context, beat func()) { r.files.take(ctx, 1, beat) }
+func (r rates) file(ctx context.Context, t *fswalk.Task) { r.files.take(ctx, t, 1) }
 
-func (r rates) bytes(ctx context.Context, n int64, beat func()) { r.content.take(ctx, n, beat) }
+func (r rates) bytes(ctx context.Context, t *fswalk.Task, n int64) { r.content.take(ctx, t, n) }
 
 // bucket gives out a number of units per second; a nil one gives out any number. What is taken may exceed what
 // is there; the taker then waits until the debt is paid.
@@ -45,17 +47,17 @@ func newBucket(perSecond int64) *bucket {
 // longestWait keeps a waiting worker from looking like one that hangs.
 const longestWait = time.Second
 
-func (b *bucket) take(ctx context.Context, n int64, beat func()) {
+func (b *bucket) take(ctx context.Context, t *fswalk.Task, n int64) {
 	if b == nil || n == 0 {
 		return
 	}
 	for wait := b.reserve(n); wait > 0; wait -= longestWait {
-		t := time.NewTimer(min(wait, longestWait))
+		pause := time.NewTimer(min(wait, longestWait))
 		select {
-		case <-t.C:
-			beat()
+		case <-pause.C:
+			t.Beat()
 		case <-ctx.Done():
-			t.Stop()
+			pause.Stop()
 			return
 		}
 	}
