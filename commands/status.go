@@ -194,6 +194,9 @@ func (p *program) reload(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	// A module may take its time with a new configuration; nobody hangs here.
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Minute)
+	defer cancel()
 	reached := false
 	for _, s := range socks {
 		err := control.NewClient(s).Post(ctx, "/reload", nil, nil)

@@ -13,7 +13,6 @@ import (
 
 	"hids/config"
 	"hids/platform/control"
-	"hids/platform/service"
 )
 
 // State is what a module's process does.
@@ -117,7 +116,7 @@ func (s *supervisor) answer(ctx context.Context) {
 func (s *supervisor) reloadNow(ctx context.Context) error {
 	s.reloading.Lock()
 	defer s.reloading.Unlock()
-	s.tell(service.Reloading())
+	s.tell(s.manager.Reloading())
 	err := s.reloadWith(ctx)
 	st := ReloadStatus{Time: time.Now()}
 	if err != nil {
@@ -129,7 +128,7 @@ func (s *supervisor) reloadNow(ctx context.Context) error {
 	s.mu.Lock()
 	s.reload = st
 	s.mu.Unlock()
-	s.tell(service.Ready(s.summary()))
+	s.tell(s.manager.Ready(s.summary()))
 	return err
 }
 

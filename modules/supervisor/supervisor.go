@@ -69,7 +69,7 @@ func Run(ctx context.Context, o Options) error {
 	if err != nil {
 		return err
 	}
-	s := &supervisor{o: o, cfg: cfg, started: time.Now()}
+	s := &supervisor{o: o, cfg: cfg, started: time.Now(), manager: service.NewManager()}
 	if len(s.enabled()) == 0 {
 		return ErrNothingEnabled
 	}
@@ -95,6 +95,7 @@ func Check(o Options) error {
 type supervisor struct {
 	o       Options
 	started time.Time
+	manager *service.Manager
 	keep    keep // what is open
 	launch  *launcher
 	workers []*worker // of every module, in start order; those switched off are idle
@@ -170,7 +171,7 @@ func (s *supervisor) serve(ctx context.Context) error {
 		return err
 	}
 	s.loop(ctx)
-	s.tell(service.Stopping())
+	s.tell(s.manager.Stopping())
 	return ErrStopped
 }
 
@@ -194,7 +195,7 @@ func (s *supervisor) startAll(ctx context.Context) error {
 func (s *supervisor) announce() error {
 	s.keep.writePid(s.o)
 	s.o.Log.Info(fmt.Sprintf("Started (pid: %d).", os.Getpid()))
-	s.tell(service.Ready(s.summary()))
+	s.tell(s.manager.Ready(s.summary()))
 	if s.o.Ready == nil {
 		return nil
 	}
@@ -218,8 +219,7 @@ func (s *supervisor) loop(ctx context.Context) {
 		case <-feed:
 			// The summary takes every worker's lock, so a worker that hangs
 			// starves the watchdog.
-			s.tell(service.Notify("STATUS=" + s.summary()))
-			s.tell(service.Alive())
+			s.tell(s.manager.Alive(s.summary()))
 		}
 	}
 }

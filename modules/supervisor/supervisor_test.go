@@ -309,7 +309,7 @@ func (r *rigged) await(what string, ok func() bool) {
 }
 
 func (r *rigged) probe(query string) (p probed, err error) {
-	err = control.NewClient(r.layout.ControlSocket("probe")).Get(r.t.Context(), "/self"+query, &p)
+	err = control.NewClient(r.layout.ControlSocket("probe")).Get(ceiling(r.t), "/self"+query, &p)
 	return p, err
 }
 
@@ -329,7 +329,7 @@ func (r *rigged) supervisor() *control.Client {
 func (r *rigged) status() Status {
 	r.t.Helper()
 	var st Status
-	if err := r.supervisor().Get(r.t.Context(), "/status", &st); err != nil {
+	if err := r.supervisor().Get(ceiling(r.t), "/status", &st); err != nil {
 		r.t.Fatal(err)
 	}
 	return st
@@ -419,6 +419,13 @@ func TestExecqOutlivesModule(t *testing.T) {
 	})
 }
 
+// ceiling bounds what a test waits for an answer.
+func ceiling(t *testing.T) context.Context {
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	t.Cleanup(cancel)
+	return ctx
+}
+
 func killPID(pid int) error {
 	p, err := os.FindProcess(pid)
 	if err != nil {
@@ -430,7 +437,7 @@ func killPID(pid int) error {
 func TestPanicIsLogged(t *testing.T) {
 	r := start(t, nil)
 	p := r.mustProbe("")
-	_ = control.NewClient(r.layout.ControlSocket("probe")).Post(t.Context(), "/panic", nil, nil)
+	_ = control.NewClient(r.layout.ControlSocket("probe")).Post(ceiling(t), "/panic", nil, nil)
 	r.waitPID(p.PID)
 	r.stop()
 	if !strings.Contains(r.log.String(), `hids: ERROR: module wrote to its standard error module=probe text="panic: told to"`) {
@@ -500,7 +507,7 @@ func TestReloadRunning(t *testing.T) {
 	l := &loader{cfg: mode(modeFine)}
 	r := start(t, func(o *Options) { o.Load = l.load })
 	first := r.mustProbe("").PID
-	reload := func() error { return r.supervisor().Post(t.Context(), "/reload", nil, nil) }
+	reload := func() error { return r.supervisor().Post(ceiling(t), "/reload", nil, nil) }
 	same := func(want string) {
 		t.Helper()
 		if p := r.mustProbe(""); p.PID != first || p.Mode != want {
@@ -548,7 +555,7 @@ func TestReloadSwitchesOffAndOn(t *testing.T) {
 	second := r.waitPID(first).PID
 	// This one can't reload, so it is replaced without a pause.
 	l.set(modeFine, nil)
-	if err := r.supervisor().Post(t.Context(), "/reload", nil, nil); err != nil {
+	if err := r.supervisor().Post(ceiling(t), "/reload", nil, nil); err != nil {
 		t.Fatal(err)
 	}
 	if m := r.waitPID(second); m.Restarts != 0 {
@@ -787,7 +794,7 @@ func TestServiceManagerIsTold(t *testing.T) {
 	a := startApart(t, tempHome(t), nil, "NOTIFY_SOCKET="+manager.path, "WATCHDOG_USEC=20000")
 	manager.next(t, "READY=1")
 	manager.next(t, "WATCHDOG=1")
-	if err := a.supervisor().Post(t.Context(), "/reload", nil, nil); err != nil {
+	if err := a.supervisor().Post(ceiling(t), "/reload", nil, nil); err != nil {
 		t.Fatal(err)
 	}
 	manager.next(t, "RELOADING=1")

@@ -6,6 +6,7 @@
 package service
 
 import (
+	"errors"
 	"os"
 	"strconv"
 	"strings"
@@ -15,26 +16,63 @@ import (
 	"github.com/coreos/go-systemd/v22/daemon"
 )
 
-// Notify sends one state: "READY=1", "STATUS=…" or several lines. An error
-// means that there is a service manager which could not be told.
-func Notify(state ...string) error {
-	_, err := daemon.SdNotify(false, strings.Join(state, "\n"))
-	return err
+// patience is how long a service manager may take to read what it is told.
+const patience = 5 * time.Second
+
+// ErrDeaf means that the service manager does not read what it is told.
+var ErrDeaf = errors.New("the service manager does not listen")
+
+// Manager is the service manager, as this process sees it. It is safe for use
+// by many goroutines.
+type Manager struct {
+	turn chan struct{} // has a value while somebody speaks
 }
 
-// The states of a service's life. Reloading must be followed by Ready.
-func Ready(status string) error { return Notify(daemon.SdNotifyReady, "STATUS="+status) }
+// NewManager returns the Manager of this process.
+func NewManager() *Manager { return &Manager{turn: make(chan struct{}, 1)} }
 
-// Reloading says that the configuration is being read again.
-func Reloading() error {
-	return Notify(daemon.SdNotifyReloading, "MONOTONIC_USEC="+strconv.FormatInt(monotonicMicros(), 10))
+// Notify tells one state: "READY=1", "STATUS=…" or several. An error means that
+// there is a service manager and it was not told. One that does not read holds
+// the caller up for a few seconds only; what was begun is told once it reads.
+func (m *Manager) Notify(state ...string) error {
+	enough := time.NewTimer(patience)
+	defer enough.Stop()
+	select {
+	case m.turn <- struct{}{}:
+	case <-enough.C:
+		return ErrDeaf
+	}
+	told := make(chan error, 1)
+	go func() {
+		_, err := daemon.SdNotify(false, strings.Join(state, "\n"))
+		<-m.turn
+		told <- err
+	}()
+	select {
+	case err := <-told:
+		return err
+	case <-enough.C:
+		return ErrDeaf
+	}
+}
+
+// Ready says that the service works, after a start or a reload.
+func (m *Manager) Ready(status string) error {
+	return m.Notify(daemon.SdNotifyReady, "STATUS="+status)
+}
+
+// Reloading says that the configuration is being read again. Ready must follow.
+func (m *Manager) Reloading() error {
+	return m.Notify(daemon.SdNotifyReloading, "MONOTONIC_USEC="+strconv.FormatInt(monotonicMicros(), 10))
 }
 
 // Stopping says that the service ends because it was told to.
-func Stopping() error { return Notify(daemon.SdNotifyStopping) }
+func (m *Manager) Stopping() error { return m.Notify(daemon.SdNotifyStopping) }
 
 // Alive feeds the watchdog.
-func Alive() error { return Notify(daemon.SdNotifyWatchdog) }
+func (m *Manager) Alive(status string) error {
+	return m.Notify(daemon.SdNotifyWatchdog, "STATUS="+status)
+}
 
 // Watchdog returns how often Alive must be called; 0: nobody waits for it.
 func Watchdog() time.Duration {

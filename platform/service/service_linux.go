@@ -40,6 +40,10 @@ func sendWith(socket, state string, fd int) error {
 		return os.NewSyscallError("socket", err)
 	}
 	defer unix.Close(s)
+	wait := unix.NsecToTimeval(patience.Nanoseconds())
+	if err := unix.SetsockoptTimeval(s, unix.SOL_SOCKET, unix.SO_SNDTIMEO, &wait); err != nil {
+		return os.NewSyscallError("setsockopt", err)
+	}
 	to := &unix.SockaddrUnix{Name: socket} // a leading @ is an abstract name
 	return os.NewSyscallError("sendmsg", unix.Sendmsg(s, []byte(state), unix.UnixRights(fd), to, 0))
 }
