@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"runtime/debug"
 	"sync"
 	"time"
 
@@ -227,6 +228,7 @@ func (d *Daemon) Scan(ctx context.Context, trigger string, names []string) (*Rep
 	if err != nil {
 		return nil, err
 	}
+	debug.FreeOSMemory() // there is nothing to do for hours
 	d.log.Info(scanEnds, "findings", len(report.Entries), "open", len(report.Open()))
 	return report, errors.Join(d.send(scanEnds), d.sync())
 }

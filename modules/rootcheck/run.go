@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"runtime/debug"
 	"slices"
 	"time"
 
@@ -53,6 +54,9 @@ type Outcome struct {
 // must not exhaust us.
 const maxFindings = 5000
 
+// gcPercent is Go's setting for collecting garbage during a scan.
+const gcPercent = 30
+
 // Select returns those of all that are to run: the named ones, or those that
 // the configuration leaves on. Names may be those of OSSEC's elements too.
 func Select(all []check.Check, cfg *config.Rootcheck, names []string) ([]check.Check, error) {
@@ -85,6 +89,9 @@ func (sc *Scanner) Run(ctx context.Context, names []string, memory func(check st
 	if err != nil {
 		return nil, err
 	}
+	// A scan reads much and keeps little: with the usual setting half of the
+	// memory would be garbage.
+	defer debug.SetGCPercent(debug.SetGCPercent(gcPercent))
 	files, err := hostfile.New(sc.Host.Root)
 	if err != nil {
 		return nil, err
