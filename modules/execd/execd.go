@@ -125,7 +125,7 @@ func New(env modules.Env) (*Daemon, error) {
 	}
 	d := assemble(env, parts{
 		clock: newClock(env.Host), self: self, host: host, start: startProgram, open: openJournal,
-		sources: systemSources(env.Host),
+		sources: systemSources(env.Host), keysWait: keysWait,
 		newKeeper: func(c config.ActiveResponse) keeper {
 			return response.NewKeeper(response.Env{Layout: env.Layout, Host: env.Host, Config: c, Run: command.Run})
 		},
@@ -142,6 +142,7 @@ type parts struct {
 	open      func(path string) (blocks.Journal, journal.Contents, error)
 	sources   sources
 	newKeeper func(config.ActiveResponse) keeper
+	keysWait  time.Duration
 }
 
 func assemble(env modules.Env, p parts) *Daemon {

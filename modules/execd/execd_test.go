@@ -274,7 +274,9 @@ func TestOverload(t *testing.T) {
 	f.parts = func(p *parts) { p.start = fake.start }
 	f.cfg.ActiveResponse.Concurrency = 2
 	f.begin()
+	f.d.lanes.mu.Lock()
 	f.d.lanes.most = 100
+	f.d.lanes.mu.Unlock()
 	for i := range 1000 {
 		f.send(fmt.Sprintf("a0 - 10.0.%d.%d", i/250, i%250))
 	}
@@ -299,7 +301,8 @@ func TestHungProgram(t *testing.T) {
 	f.send("a0 - 203.0.113.1")
 	f.settled()
 	f.end()
-	if s := f.d.snapshot(); s.TimedOut != 1 || s.Started != 2 {
+	// On a busy machine the other may be ended too; it is started in any case.
+	if s := f.d.snapshot(); s.TimedOut < 1 || s.Started != 2 {
 		t.Errorf("%+v", s)
 	}
 	if e := f.events.find(actFail); e == nil || !strings.Contains(e.Event.Reason, "deadline") {

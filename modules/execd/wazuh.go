@@ -26,7 +26,7 @@ func (d *Daemon) talk(j *job, p process) {
 	if p.Say(j.wazuh.Input(j.action, j.prog.path, d.host)) != nil {
 		return
 	}
-	keys, err := request.Keys(p.FirstLine(keysWait))
+	keys, err := request.Keys(p.FirstLine(d.keysWait))
 	if err != nil {
 		d.log.Debug("program did not ask", "path", j.prog.path, "err", err)
 		return
