@@ -51,6 +51,9 @@ func (p *program) operate(ctx context.Context, r operate.Request, args []string)
 
 // operateHere answers a request in this process.
 func (p *program) operateHere(ctx context.Context, layout paths.Layout, r operate.Request, a *answer) error {
+	if uid, gid, other := stateOwner(layout); other {
+		return p.operateAs(ctx, uid, gid, layout)
+	}
 	cfg, err := p.loadConfig(ctx, layout)
 	if err != nil {
 		return err
@@ -60,12 +63,12 @@ func (p *program) operateHere(ctx context.Context, layout paths.Layout, r operat
 		o.Access = session.Write
 	}
 	if r.Verb == operate.Scan {
-		log, err := openEvents(layout, cfg)
+		events, end, err := eventSink(layout, cfg)
 		if err != nil {
 			return err
 		}
-		defer log.Close()
-		o.Events = log
+		defer end()
+		o.Events = events
 	}
 	s, err := session.Open(o)
 	if err != nil {
@@ -155,6 +158,9 @@ func (a *answer) finish(err error) error {
 	}
 	if err != nil {
 		return a.failed(err)
+	}
+	if a.end == nil {
+		return nil // the command ran as another user, and has said all
 	}
 	result, totals := a.end.Result, a.end.Totals
 	if result != nil {

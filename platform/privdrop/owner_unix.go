@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build unix
+
+package privdrop
+
+import (
+	"errors"
+	"os"
+	"syscall"
+)
+
+// Owner returns the user and group that a file or folder belongs to.
+func Owner(path string) (uid, gid int, err error) {
+	info, err := os.Lstat(path)
+	if err != nil {
+		return 0, 0, err
+	}
+	st, ok := info.Sys().(*syscall.Stat_t)
+	if !ok {
+		return 0, 0, errors.ErrUnsupported
+	}
+	return int(st.Uid), int(st.Gid), nil
+}
