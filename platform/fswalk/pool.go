@@ -100,7 +100,7 @@ func (b *batch[T]) finish() {
 
 // pool inspects the entries of batches and hands the batches on in order.
 type pool[T any] struct {
-	ctx      context.Context //nolint:containedctx // that of one Walk, which ends before its ctx
+	ctx      context.Context // that of one Walk, which ends before its ctx
 	o        *Options[T]
 	m        *monitor
 	ordered  chan *batch[T] // to the consumer

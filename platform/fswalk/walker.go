@@ -19,7 +19,7 @@ const keepOpen = 32
 
 // walker reads directories in order and makes batches of what is in them.
 type walker[T any] struct {
-	ctx    context.Context //nolint:containedctx // that of one Walk
+	ctx    context.Context // that of one Walk
 	o      *Options[T]
 	p      *pool[T]
 	lister *lister

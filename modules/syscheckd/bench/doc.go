@@ -5,6 +5,6 @@
 // program.
 //
 // The trees have 100,000 files of 4 KiB and 64 files of 64 MiB. HIDS_BENCH_SCALE
-// makes them smaller: 0.01 is a hundredth of each. HIDS_BENCH_DIR names a folder
-// in which they are kept for the next run.
+// divides them: 100 makes a thousand small files, and the others a hundredth as
+// large. HIDS_BENCH_DIR names a folder in which they are kept for the next run.
 package bench

@@ -34,14 +34,14 @@ func scaled(tb testing.TB, t tree) tree {
 	if text == "" {
 		return t
 	}
-	scale, err := strconv.ParseFloat(text, 64)
-	if err != nil || scale <= 0 {
-		tb.Fatalf("HIDS_BENCH_SCALE is %q, not a number above 0", text)
+	by, err := strconv.Atoi(text)
+	if err != nil || by < 1 {
+		tb.Fatalf("HIDS_BENCH_SCALE is %q, not a whole number above 0", text)
 	}
 	if t.scaleLen {
-		t.size = max(int(float64(t.size)*scale), 1)
+		t.size = max(t.size/by, 1)
 	} else {
-		t.files = max(int(float64(t.files)*scale), 1)
+		t.files = max(t.files/by, 1)
 	}
 	return t
 }

@@ -4,8 +4,8 @@ package scan
 
 import (
 	"context"
-	"crypto/md5"  //nolint:gosec // OSSEC's wire wants it
-	"crypto/sha1" //nolint:gosec // OSSEC's wire wants it
+	"crypto/md5"
+	"crypto/sha1"
 	"crypto/sha256"
 	"fmt"
 	"hash"
@@ -37,7 +37,7 @@ type hasher struct {
 }
 
 func newHasher() hasher {
-	return hasher{md5.New(), sha1.New(), sha256.New(), make([]byte, bufferSize)} //nolint:gosec // as above
+	return hasher{md5.New(), sha1.New(), sha256.New(), make([]byte, bufferSize)}
 }
 
 // read fills the sums of in.rec. in.st is what fstat said before, and
@@ -131,10 +131,10 @@ func (in *inspector) fill(f fsstat.Content, limit int64) (n int, err error) {
 // whole makes the sums of content that is in memory.
 func (h *hasher) whole(r *record.Record, b []byte, checks config.Check) {
 	if checks&config.CheckMD5 != 0 {
-		r.MD5 = md5.Sum(b) //nolint:gosec // as above
+		r.MD5 = md5.Sum(b)
 	}
 	if checks&config.CheckSHA1 != 0 {
-		r.SHA1 = sha1.Sum(b) //nolint:gosec // as above
+		r.SHA1 = sha1.Sum(b)
 	}
 	if checks&config.CheckSHA256 != 0 {
 		r.SHA256 = sha256.Sum256(b)

@@ -22,7 +22,7 @@ const batchOps = 2048
 // joiner merges the walk with the baseline. It is the one goroutine of a scan
 // that reports, and that touches the baseline.
 type joiner struct {
-	ctx     context.Context //nolint:containedctx // that of one Run
+	ctx     context.Context // that of one Run
 	db      *baseline.DB
 	o       *Options
 	events  *Events
