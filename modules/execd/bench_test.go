@@ -15,8 +15,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// starts is a datagram socket on which a program reports its start as early as
-// a shell can: the benchmark waits there.
+// starts is a FIFO into which a program writes as early as a shell can: the
+// benchmark waits there.
 type starts struct {
 	b    *testing.B
 	fifo *os.File
@@ -95,7 +95,10 @@ func BenchmarkStart(b *testing.B) {
 // BenchmarkBurst is many at once: requests a second, until the last script has
 // started.
 func BenchmarkBurst(b *testing.B) {
-	const burst = 500
+	burst := 500
+	if os.Getenv("HIDS_BENCH_SCALE") != "" { // only to see that it works
+		burst = 20
+	}
 	b.Run("bare", func(b *testing.B) {
 		f, started := benchFixture(b)
 		path := filepath.Join(f.layout.ResponseBin(), "touchdown")
@@ -118,7 +121,7 @@ func BenchmarkBurst(b *testing.B) {
 				}
 			}
 		}
-		b.ReportMetric(burst*float64(b.N)/b.Elapsed().Seconds(), "req/s")
+		b.ReportMetric(float64(burst*b.N)/b.Elapsed().Seconds(), "req/s")
 	})
 	for _, name := range []string{"plain0", "timed600"} {
 		b.Run(name, func(b *testing.B) {
@@ -146,7 +149,7 @@ func BenchmarkBurst(b *testing.B) {
 			}
 			f.sent = int64(n)
 			f.settled()
-			b.ReportMetric(burst*float64(b.N)/b.Elapsed().Seconds(), "req/s")
+			b.ReportMetric(float64(burst*b.N)/b.Elapsed().Seconds(), "req/s")
 		})
 	}
 }
