@@ -372,15 +372,22 @@ func TestLifeOfASupervisor(t *testing.T) {
 	if m := st.Modules[0]; m.State != StateRunning || m.PID != p.PID || m.Restarts != 0 {
 		t.Errorf("module %+v", m)
 	}
+	var messages []string
+	r.await("the event", func() bool {
+		for rec, err := range eventlog.Read(r.layout.EventLog(), eventlog.Filter{}) {
+			if err == nil {
+				messages = append(messages, rec.Event.Message)
+			}
+		}
+		return len(messages) > 0
+	})
+	if !slices.Equal(messages, []string{"probe runs"}) {
+		t.Errorf("events %q", messages)
+	}
 	pid := fmt.Sprintf("var/run/hids-%d.pid", os.Getpid())
 	want := []string{"-rw-r----- " + pid, "drwxr-x--- var/run/hids", "Srw-rw---- var/run/hids/probe.sock", "Srw-rw---- queue/alerts/execq", "-rw-r----- logs/hids/events.json"}
 	if diff := cmp.Diff(want, fileModes(t, r.layout.Home, pid, "var/run/hids", "var/run/hids/probe.sock", "queue/alerts/execq", "logs/hids/events.json")); diff != "" {
 		t.Error(diff)
-	}
-	for rec, err := range eventlog.Read(r.layout.EventLog(), eventlog.Filter{}) {
-		if err != nil || rec.Event.Message != "probe runs" {
-			t.Errorf("event %s, %v", rec.Line, err)
-		}
 	}
 	r.stop()
 	if log := r.log.String(); !strings.Contains(log, " hids-probe: INFO: probe runs mode=fine\n") {
