@@ -8,10 +8,12 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"time"
 
 	"hids/config"
 	"hids/modules/event"
 	"hids/modules/event/eventlog"
+	"hids/modules/syscheckd"
 	"hids/modules/syscheckd/baseline"
 	"hids/modules/syscheckd/operate"
 	"hids/modules/syscheckd/report"
@@ -42,11 +44,27 @@ func (p *program) operate(ctx context.Context, r operate.Request, args []string)
 		Folder: c.bold, Added: c.green, Changed: c.yellow, Deleted: c.red, Moved: c.cyan, Reset: c.reset,
 	}
 	a := &answer{p: p, r: r}
-	err = operate.Ask(ctx, control.NewClient(layout.ControlSocket(syscheckModule)), r, a.take)
+	daemon := control.NewClient(layout.ControlSocket(syscheckModule))
+	if r.Verb == operate.Scan {
+		a.stopBar = p.progress(0, func() counter { return scannedByDaemon(ctx, daemon) })
+	}
+	err = operate.Ask(ctx, daemon, r, a.take)
+	a.endBar()
 	if errors.Is(err, control.ErrNotRunning) {
 		err = p.operateHere(ctx, layout, r, a)
 	}
 	return a.finish(err)
+}
+
+// scannedByDaemon asks how far the daemon's scan is.
+func scannedByDaemon(ctx context.Context, daemon *control.Client) counter {
+	ctx, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
+	var s syscheckd.Status
+	if err := daemon.Get(ctx, "/status", &s); err != nil {
+		return counter{}
+	}
+	return counter{s.Files, s.Bytes, s.Path}
 }
 
 // operateHere answers a request in this process.

@@ -19,6 +19,7 @@ import (
 type Status struct {
 	Scanning   string           `json:"scanning,omitempty"` // the trigger of the scan that runs
 	Files      int64            `json:"files,omitempty"`    // inspected by it so far
+	Bytes      int64            `json:"bytes,omitempty"`    // read by it so far
 	Path       string           `json:"path,omitempty"`     // what it looks at
 	LastScan   session.LastScan `json:"last_scan"`
 	Next       time.Time        `json:"next_scan"`
@@ -99,7 +100,7 @@ func (d *Daemon) now() Status {
 		Queue: d.out.status(), Registered: len(d.session.Rules().Directories()),
 	}
 	if p := d.status.progress; p != nil {
-		s.Files, s.Path = p.Files.Load(), event.SafeText(p.Path())
+		s.Files, s.Bytes, s.Path = p.Files.Load(), p.Bytes.Load(), event.SafeText(p.Path())
 	}
 	return s
 }
