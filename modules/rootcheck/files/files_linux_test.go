@@ -303,17 +303,17 @@ func FuzzAccounts(f *testing.F) {
 }
 
 func FuzzOddName(f *testing.F) {
-	f.Add("/dev/", "...")
+	f.Add("/dev", "...")
 	f.Fuzz(func(t *testing.T, dir, name string) {
-		if name != "" && !strings.Contains(name, "/") {
-			oddName(dir+name, name)
+		if name != "" && !strings.Contains(name, "/") && suspect([]byte(name)) {
+			oddName(dir, dir+"/"+name, name)
 		}
 	})
 }
 
 func BenchmarkFileSystem(b *testing.B) {
 	for b.Loop() {
-		run(b, fileSystem, scan{live: true})
+		run(b, fileSystem, scan{root: "/usr"})
 	}
 }
 

@@ -18,7 +18,7 @@ import (
 
 // fileSystem walks the host once and judges what the walk found.
 func fileSystem(ctx context.Context, s *check.Scan) error {
-	w := &walk{ctx: ctx, scan: s}
+	w := &walk{ctx: ctx, scan: s, reader: hostfile.NewReader()}
 	if err := w.run(); err != nil {
 		return err
 	}
@@ -103,15 +103,16 @@ func state(i hostfile.Info, caps []byte) string {
 	return fmt.Sprintf("%v %d:%d %d %d %d %x", i.Mode, i.UID, i.GID, i.Size, i.Mtime.UnixNano(), i.Ctime.UnixNano(), caps)
 }
 
-// oddName reports whether a name wants to be overlooked. Users may name their
-// files as they like, so it is asked only of what the system keeps.
-func oddName(full, name string) bool {
-	dir := path.Dir(full)
+// suspect is a quick look: only such names can be odd.
+func suspect(name []byte) bool {
+	return name[0] == '.' || name[0] == ' ' || name[len(name)-1] == ' ' || !plain(name)
+}
+
+// oddName reports whether a suspect name wants to be overlooked. Users may
+// name their files as they like, so it is asked only of what the system keeps.
+func oddName(dir, full, name string) bool {
 	if strings.HasPrefix(name, ".") && (dir == "/dev" || dir == "/dev/shm") && !usualHidden(name) {
 		return true
-	}
-	if name[0] != '.' && name[0] != ' ' && name[len(name)-1] != ' ' && plain(name) {
-		return false
 	}
 	if !slices.ContainsFunc([]string{"/dev/", "/run/", "/tmp/", "/var/tmp/", "/etc/", "/usr/bin/", "/usr/sbin/", "/usr/lib/", "/bin/", "/sbin/", "/lib/", "/boot/", "/var/spool/"},
 		func(root string) bool { return strings.HasPrefix(full, root) }) {
@@ -119,13 +120,13 @@ func oddName(full, name string) bool {
 	}
 	return len(name) > 2 && strings.Trim(name, ".") == "" || // "..."
 		strings.HasSuffix(name, " ") || strings.HasPrefix(name, " ") || strings.HasPrefix(name, ". ") || strings.HasPrefix(name, ".. ") ||
-		!plain(name)
+		!plain([]byte(name))
 }
 
 // plain reports whether a name has no control characters.
-func plain(name string) bool {
-	for i := range len(name) {
-		if name[i] < ' ' || name[i] == 0x7f {
+func plain(name []byte) bool {
+	for _, c := range name {
+		if c < ' ' || c == 0x7f {
 			return false
 		}
 	}

@@ -26,7 +26,6 @@ const (
 	maxDepth   = 400
 	maxEntries = 3_000_000
 	maxOpened  = 4096 // files of shared memory that are looked into
-	nameChunk  = 4096
 )
 
 // walk looks at every entry of the host's local file systems once, for all
@@ -36,6 +35,7 @@ type walk struct {
 	scan    *check.Scan
 	leave   map[string]bool // mount points that are not looked into
 	noSetid map[string]bool // mount points where such bits have no effect
+	reader  *hostfile.Reader
 	entries int
 	opened  int
 	facts
@@ -63,7 +63,12 @@ func (w *walk) run() error {
 	if err != nil {
 		return err
 	}
-	w.dir(d, "/", place{})
+	self, err := d.Info()
+	if err != nil {
+		d.Close()
+		return err
+	}
+	w.dir(d, self, "/", place{})
 	if w.entries >= maxEntries {
 		w.scan.Fault("walk", fmt.Errorf("stopped after %d entries", maxEntries))
 	}
@@ -125,13 +130,8 @@ func ignored(rules []config.PathRule, dir string) bool {
 }
 
 // dir looks at an open folder and at what is in it, and closes it.
-func (w *walk) dir(d *hostfile.Dir, dir string, at place) {
+func (w *walk) dir(d *hostfile.Dir, self hostfile.Info, dir string, at place) {
 	defer d.Close()
-	self, err := d.Info()
-	if err != nil {
-		w.fault("look at "+dir, err)
-		return
-	}
 	if self.Dev != at.dev {
 		if t, err := d.FSType(); err != nil || t.Synthetic() || t.Network() {
 			return
@@ -143,29 +143,28 @@ func (w *walk) dir(d *hostfile.Dir, dir string, at place) {
 	}
 	at.noSetid = at.noSetid && self.Dev == at.dev || w.noSetid[dir]
 	at.dev = self.Dev
-	var folders []string
-	for w.complete() {
-		names, err := d.Names(nameChunk)
-		for _, name := range names {
-			if w.entry(d, path.Join(dir, name), name, at) {
-				folders = append(folders, name)
-			}
+	var folders []folder
+	err := w.reader.Each(d, func(e hostfile.Entry) {
+		if nlink, ok := w.entry(d, dir, e, at); ok && w.complete() {
+			folders = append(folders, folder{string(e.Name()), nlink})
 		}
-		if errors.Is(err, io.EOF) {
-			break
-		}
-		if err != nil {
-			w.fault("list "+dir, err)
-			break
-		}
+	})
+	if err != nil {
+		w.fault("list "+dir, err)
 	}
 	if dir == "/" {
-		slices.SortStableFunc(folders, func(a, b string) int { return cmp.Compare(rank(a), rank(b)) })
+		slices.SortStableFunc(folders, func(a, b folder) int { return cmp.Compare(rank(a.name), rank(b.name)) })
 	}
 	at.depth++
-	for _, name := range folders {
-		w.descend(d, path.Join(dir, name), name, at)
+	for _, f := range folders {
+		w.descend(d, path.Join(dir, f.name), f, at)
 	}
+}
+
+// folder is a folder to look into, and the link count that its path told.
+type folder struct {
+	name  string
+	nlink uint64
 }
 
 // rank puts the system's folders before those with people's data.
@@ -176,19 +175,27 @@ func rank(name string) int {
 	return 1000
 }
 
-func (w *walk) descend(d *hostfile.Dir, full, name string, at place) {
+func (w *walk) descend(d *hostfile.Dir, full string, f folder, at place) {
 	if !w.complete() || w.leave[full] || leftOut(full) || ignored(w.scan.Config.Ignore, full) {
 		return
 	}
-	sub, err := d.OpenDir(name)
+	sub, err := d.OpenDir(f.name)
 	if err != nil {
 		if !hostfile.Gone(err) {
 			w.fault("look into "+full, err)
 		}
 		return
 	}
-	w.compareStats(d, sub, name, full)
-	w.dir(sub, full, at)
+	self, err := sub.Info()
+	if err != nil {
+		sub.Close()
+		w.fault("look at "+full, err)
+		return
+	}
+	if self.Nlink != f.nlink {
+		w.compareStats(d, sub, f.name, full)
+	}
+	w.dir(sub, self, full, at)
 }
 
 func (w *walk) fault(op string, err error) {
@@ -197,30 +204,43 @@ func (w *walk) fault(op string, err error) {
 	}
 }
 
-// entry looks at one entry and reports whether it is a folder to look into.
-func (w *walk) entry(d *hostfile.Dir, full, name string, at place) (folder bool) {
+// entry looks at one entry. For a folder to look into it returns the link
+// count.
+func (w *walk) entry(d *hostfile.Dir, dir string, e hostfile.Entry, at place) (nlink uint64, isFolder bool) {
 	w.entries++
-	if oddName(full, name) {
-		w.oddNames = append(w.oddNames, full)
+	if suspect(e.Name()) {
+		name := string(e.Name())
+		if full := path.Join(dir, name); oddName(dir, full, name) {
+			w.oddNames = append(w.oddNames, full)
+		}
 	}
-	info, attr, err := d.Statx(name)
+	if e.Special() {
+		return 0, false
+	}
+	info, attr, err := e.Statx()
 	if err != nil {
 		if !hostfile.Gone(err) {
-			w.fault("look at "+full, err)
+			w.fault("look at "+path.Join(dir, string(e.Name())), err)
 		}
-		return false
+		return 0, false
 	}
 	if attr.Immutable || attr.AppendOnly {
-		w.frozen = append(w.frozen, frozen{full, info, attr})
+		w.frozen = append(w.frozen, frozen{path.Join(dir, string(e.Name())), info, attr})
 	}
 	if info.IsRegular() {
-		w.file(d, full, name, info, at)
+		w.file(d, dir, e, info, at)
 	}
-	return info.IsDir() && !attr.Automount
+	return info.Nlink, info.IsDir() && !attr.Automount
 }
 
-func (w *walk) file(d *hostfile.Dir, full, name string, info hostfile.Info, at place) {
+func (w *walk) file(d *hostfile.Dir, dir string, e hostfile.Entry, info hostfile.Info, at place) {
 	const setid, execute = fs.ModeSetuid | fs.ModeSetgid, 0o111
+	shared := dir == "/dev/shm" || strings.HasPrefix(dir, "/dev/shm/")
+	if !shared && info.Mode&execute == 0 {
+		return
+	}
+	name := string(e.Name())
+	full := path.Join(dir, name)
 	if info.Mode&execute != 0 && !at.noSetid {
 		p := privileged{path: full, info: info}
 		if caps, err := d.Capabilities(name); err == nil {
@@ -231,7 +251,7 @@ func (w *walk) file(d *hostfile.Dir, full, name string, info hostfile.Info, at p
 			w.privileged = append(w.privileged, p)
 		}
 	}
-	if strings.HasPrefix(full, "/dev/shm/") {
+	if shared {
 		if w.opened++; w.opened <= maxOpened && isELF(d, name) {
 			w.programs = append(w.programs, full)
 		}
@@ -255,7 +275,7 @@ type disagreement struct {
 	stat, fstat uint64
 }
 
-// compareStats holds what statx(2) of a path says against what fstat(2) of the
+// compareStats, called when the counts differed, holds what statx(2) of a path says against what fstat(2) of the
 // same, open folder says. Rootkits that hide folders mend the link count in
 // the calls that take a path.
 func (w *walk) compareStats(d, sub *hostfile.Dir, name, full string) {
