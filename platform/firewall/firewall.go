@@ -47,8 +47,9 @@ type Backend interface {
 	// Repair puts back the frame that blocks hang in (a table, a chain, a jump
 	// to it) if somebody took it away, and says whether it had to.
 	Repair(ctx context.Context) (bool, error)
-	// Delete lets them pass again. A network that is not blocked is no error.
-	Delete(ctx context.Context, nets []netip.Prefix) error
+	// Delete lets them pass again, and says whether any was blocked. One that
+	// is not is no error.
+	Delete(ctx context.Context, nets []netip.Prefix) (found bool, err error)
 	// List returns the networks this backend's Add has blocked. Until is zero
 	// where the packet filter keeps no time.
 	List(ctx context.Context) ([]Block, error)
@@ -130,12 +131,9 @@ func wanted(addr netip.Addr, bits int, until time.Time) []Block {
 // still blocked. What is not blocked is no error.
 func (f *Firewall) Unblock(ctx context.Context, addr netip.Addr) error {
 	return f.locked(ctx, func() error {
-		blocks, err := f.backend.List(ctx)
-		if err != nil {
+		found, err := unblock(ctx, f.backend, addr)
+		if found || err != nil {
 			return err
-		}
-		if nets := release(blocks, addr); len(nets) > 0 {
-			return f.backend.Delete(ctx, nets)
 		}
 		return f.unblockElsewhere(ctx, addr)
 	})
@@ -148,15 +146,28 @@ func (f *Firewall) unblockElsewhere(ctx context.Context, addr netip.Addr) error 
 		if b.Usable(ctx) != nil {
 			continue
 		}
-		blocks, err := b.List(ctx)
-		if err != nil {
-			continue
-		}
-		if nets := release(blocks, addr); len(nets) > 0 {
-			return b.Delete(ctx, nets)
+		if found, err := unblock(ctx, b, addr); found {
+			return err
 		}
 	}
 	return nil
+}
+
+// unblock deletes an address from one packet filter, and says whether it was
+// there.
+func unblock(ctx context.Context, b Backend, addr netip.Addr) (found bool, err error) {
+	if addr.Is4() { // no network is blocked with it, so nothing need be listed
+		return b.Delete(ctx, []netip.Prefix{netip.PrefixFrom(addr, addr.BitLen())})
+	}
+	blocks, err := b.List(ctx)
+	if err != nil {
+		return false, err
+	}
+	nets := release(blocks, addr)
+	if len(nets) == 0 {
+		return false, nil
+	}
+	return b.Delete(ctx, nets)
 }
 
 // release picks what no address but addr needs.

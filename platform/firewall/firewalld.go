@@ -57,7 +57,7 @@ func spell(network netip.Prefix) string {
 // Add replaces a rule that is there, because adding it again keeps its old end.
 func (b firewalld) Add(ctx context.Context, blocks []Block) error {
 	for _, block := range blocks {
-		if err := b.Delete(ctx, []netip.Prefix{block.Net}); err != nil {
+		if _, err := b.Delete(ctx, []netip.Prefix{block.Net}); err != nil {
 			return err
 		}
 		words := []string{"--add-rich-rule=" + richRule(block.Net)}
@@ -71,17 +71,18 @@ func (b firewalld) Add(ctx context.Context, blocks []Block) error {
 	return nil
 }
 
-func (b firewalld) Delete(ctx context.Context, nets []netip.Prefix) error {
+func (b firewalld) Delete(ctx context.Context, nets []netip.Prefix) (found bool, err error) {
 	for _, network := range nets {
 		there, err := b.has(ctx, network)
+		found = found || there
 		if err == nil && there {
 			_, err = b.ask(ctx, "--remove-rich-rule="+richRule(network))
 		}
 		if err != nil {
-			return fmt.Errorf("unblock %s in firewalld: %w", network, err)
+			return found, fmt.Errorf("unblock %s in firewalld: %w", network, err)
 		}
 	}
-	return nil
+	return found, nil
 }
 
 // has asks for a rule; firewall-cmd answers 1 and "no" when there is none.

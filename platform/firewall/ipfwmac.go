@@ -59,19 +59,20 @@ func (m ipfwMac) Add(ctx context.Context, blocks []Block) error {
 	return err
 }
 
-func (m ipfwMac) Delete(ctx context.Context, nets []netip.Prefix) error {
+func (m ipfwMac) Delete(ctx context.Context, nets []netip.Prefix) (found bool, err error) {
 	out, err := m.ask(ctx, "ipfw", "-S", "list")
 	if err != nil {
-		return fmt.Errorf("list the rules of ipfw: %w", err)
+		return false, fmt.Errorf("list the rules of ipfw: %w", err)
 	}
 	for _, network := range nets {
 		for _, number := range macRuleNumbers(out, spell(network)) {
+			found = true
 			if _, err := m.ask(ctx, "ipfw", "-q", "delete", number); err != nil {
-				return fmt.Errorf("unblock %s: %w", network, err)
+				return found, fmt.Errorf("unblock %s: %w", network, err)
 			}
 		}
 	}
-	return nil
+	return found, nil
 }
 
 func (m ipfwMac) List(ctx context.Context) ([]Block, error) {

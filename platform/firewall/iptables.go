@@ -174,18 +174,19 @@ func (b iptables) has(ctx context.Context, f frame, network netip.Prefix) (bool,
 }
 
 // Delete looks in every table: which of them could be had may have changed.
-func (b iptables) Delete(ctx context.Context, nets []netip.Prefix) error {
+func (b iptables) Delete(ctx context.Context, nets []netip.Prefix) (found bool, err error) {
 	for _, network := range nets {
 		for _, f := range frames() {
 			if there, err := b.has(ctx, f, network); err != nil || !there {
 				continue // a table that can't be asked has no rule of ours
 			}
+			found = true
 			if err := b.do(ctx, f.argv(network.Addr().Is6(), dropRule("-D", network)...)); err != nil {
-				return fmt.Errorf("unblock %s: %w", network, err)
+				return found, fmt.Errorf("unblock %s: %w", network, err)
 			}
 		}
 	}
-	return nil
+	return found, nil
 }
 
 func (b iptables) List(ctx context.Context) ([]Block, error) {

@@ -347,3 +347,18 @@ func TestForwardedPackets(t *testing.T) {
 		})
 	}
 }
+
+// A block is found again although another packet filter has become the best.
+func TestUnblockElsewhere(t *testing.T) {
+	if len(backends(t)) < 2 {
+		return
+	}
+	s := newSite(t, "iptables")
+	s.block(v4, v6)
+	s.Blocked(v4, v6)
+	s.args[0] = "" // whichever is best: nftables
+	s.block(other4)
+	s.unblock(v4, v6)
+	s.Open(v4, v6)
+	s.Blocked(other4)
+}

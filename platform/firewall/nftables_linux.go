@@ -252,7 +252,7 @@ func keysOf(elements []nftables.SetElement) []nftables.SetElement {
 
 // Delete takes the elements out one transaction each, since one that is gone
 // already, perhaps by its timeout, would undo the others.
-func (nft) Delete(ctx context.Context, nets []netip.Prefix) error {
+func (nft) Delete(ctx context.Context, nets []netip.Prefix) (found bool, err error) {
 	for _, network := range nets {
 		blocks := []Block{{Net: network}}
 		err := retry(ctx, func(c *nftables.Conn) error {
@@ -261,16 +261,18 @@ func (nft) Delete(ctx context.Context, nets []netip.Prefix) error {
 					return err
 				}
 			}
-			if err := c.Flush(); !errors.Is(err, fs.ErrNotExist) {
-				return err
+			err := c.Flush()
+			if errors.Is(err, fs.ErrNotExist) {
+				return nil
 			}
-			return nil
+			found = found || err == nil
+			return err
 		})
 		if err != nil {
-			return fmt.Errorf("unblock %s in nftables: %w", network, err)
+			return found, fmt.Errorf("unblock %s in nftables: %w", network, err)
 		}
 	}
-	return nil
+	return found, nil
 }
 
 func (nft) List(ctx context.Context) ([]Block, error) {

@@ -26,7 +26,6 @@ type tool struct {
 	cut      func(network netip.Prefix) []string // ends standing connections; nil: not needed
 	list     [][]string
 	read     func(out []byte) []Block
-	absent   string // how the tool says that what to delete is not there
 }
 
 // asker runs an argument vector and returns what it printed.
@@ -84,18 +83,23 @@ func contains(blocks []Block, network netip.Prefix) bool {
 	return false
 }
 
-func (t tool) Delete(ctx context.Context, nets []netip.Prefix) error {
+func (t tool) Delete(ctx context.Context, nets []netip.Prefix) (found bool, err error) {
+	present, err := t.List(ctx)
+	if err != nil {
+		return false, err
+	}
 	for _, network := range nets {
+		if !contains(present, network) {
+			continue
+		}
+		found = true
 		argv := t.del(network)
 		result, err := t.run(ctx, argv, nil)
-		if err == nil && (t.absent == "" || !bytes.Contains(append(result.Stdout, result.Stderr...), []byte(t.absent))) {
-			err = result.Err(argv)
-		}
-		if err != nil {
-			return fmt.Errorf("unblock %s: %w", network, err)
+		if err = errors.Join(err, result.Err(argv)); err != nil {
+			return found, fmt.Errorf("unblock %s: %w", network, err)
 		}
 	}
-	return nil
+	return found, nil
 }
 
 func (t tool) List(ctx context.Context) ([]Block, error) {
@@ -153,7 +157,6 @@ func ipfw(run command.Func) Backend {
 		del:    func(n netip.Prefix) []string { return []string{"ipfw", "-q", "table", ipfwTable, "delete", spell(n)} },
 		list:   [][]string{{"ipfw", "-q", "table", ipfwTable, "list"}},
 		read:   parseIPFWTable,
-		absent: "No such process",
 	}
 }
 
@@ -199,11 +202,10 @@ func npf(run command.Func) Backend {
 			_, err := ask(ctx, "npfctl", "table", npfTable, "list")
 			return err
 		},
-		add:    func(n netip.Prefix) []string { return []string{"npfctl", "table", npfTable, "add", spell(n)} },
-		del:    func(n netip.Prefix) []string { return []string{"npfctl", "table", npfTable, "rem", spell(n)} },
-		list:   [][]string{{"npfctl", "table", npfTable, "list"}},
-		read:   parseList,
-		absent: "No such",
+		add:  func(n netip.Prefix) []string { return []string{"npfctl", "table", npfTable, "add", spell(n)} },
+		del:  func(n netip.Prefix) []string { return []string{"npfctl", "table", npfTable, "rem", spell(n)} },
+		list: [][]string{{"npfctl", "table", npfTable, "list"}},
+		read: parseList,
 	}
 }
 

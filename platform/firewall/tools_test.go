@@ -70,20 +70,20 @@ func TestToolArguments(t *testing.T) {
 				"pfctl -k 192.0.2.7", // listed already: only its states are left
 				"pfctl -t ossec_fwtable -T add 2001:db8::/64", "pfctl -k 2001:db8::/64",
 			},
-			delete: []string{"pfctl -t ossec_fwtable -T delete 192.0.2.7"},
+			delete: []string{"pfctl -t ossec_fwtable -T show", "pfctl -t ossec_fwtable -T delete 192.0.2.7"},
 		},
 		{
 			backend: ipfw,
-			answers: map[string]string{"ipfw -q table 00001 delete 192.0.2.7": "!No such process"},
+			answers: map[string]string{"ipfw -q table 00001 list": "192.0.2.7/32 0\n"},
 			add: []string{
 				"ipfw list",
 				"ipfw -q table 00001 create type addr missing",
 				"ipfw -q add 00001 deny ip from table(1) to any",
 				"ipfw -q add 00001 deny ip from any to table(1)",
 				"ipfw -q table 00001 list",
-				"ipfw -q table 00001 add 192.0.2.7", "ipfw -q table 00001 add 2001:db8::/64",
+				"ipfw -q table 00001 add 2001:db8::/64",
 			},
-			delete: []string{"ipfw -q table 00001 delete 192.0.2.7"},
+			delete: []string{"ipfw -q table 00001 list", "ipfw -q table 00001 delete 192.0.2.7"},
 		},
 		{
 			backend: macIPFW,
@@ -98,11 +98,12 @@ func TestToolArguments(t *testing.T) {
 		},
 		{
 			backend: npf,
+			answers: map[string]string{"npfctl table ossec_blacklist list": "192.0.2.7/32\n"},
 			add: []string{
 				"npfctl table ossec_blacklist list",
-				"npfctl table ossec_blacklist add 192.0.2.7", "npfctl table ossec_blacklist add 2001:db8::/64",
+				"npfctl table ossec_blacklist add 2001:db8::/64",
 			},
-			delete: []string{"npfctl table ossec_blacklist rem 192.0.2.7"},
+			delete: []string{"npfctl table ossec_blacklist list", "npfctl table ossec_blacklist rem 192.0.2.7"},
 		},
 		{
 			backend: netsh,
@@ -112,7 +113,7 @@ func TestToolArguments(t *testing.T) {
 				"netsh advfirewall firewall show rule name=all dir=in",
 				"netsh advfirewall firewall add rule name=OSSEC-2001:db8::/64 dir=in interface=any action=block remoteip=2001:db8::/64",
 			},
-			delete: []string{"netsh advfirewall firewall delete rule name=OSSEC-192.0.2.7"},
+			delete: []string{"netsh advfirewall firewall show rule name=all dir=in", "netsh advfirewall firewall delete rule name=OSSEC-192.0.2.7"},
 		},
 	}
 	for _, tt := range tests {
@@ -126,8 +127,9 @@ func TestToolArguments(t *testing.T) {
 				t.Errorf("add (-want +got):\n%s", diff)
 			}
 			s.ran = nil
-			if err := b.Delete(t.Context(), []netip.Prefix{net4}); err != nil {
-				t.Fatal(err)
+			found, err := b.Delete(t.Context(), []netip.Prefix{net4})
+			if err != nil || !found {
+				t.Fatalf("delete: found %t, %v", found, err)
 			}
 			if diff := cmp.Diff(tt.delete, s.ran); diff != "" {
 				t.Errorf("delete (-want +got):\n%s", diff)
@@ -171,10 +173,11 @@ func TestParseLists(t *testing.T) {
 	}
 }
 
-// A tool that fails for another reason than an absent block is not believed.
+// A tool that fails is not believed; an absent block is not even asked for.
 func TestToolFailure(t *testing.T) {
-	s := &script{answers: map[string]string{"npfctl table ossec_blacklist rem 192.0.2.7": "!permission denied"}}
-	err := npf(s.run).Delete(t.Context(), []netip.Prefix{net4})
+	s := &script{answers: map[string]string{"npfctl table ossec_blacklist list": "192.0.2.7",
+		"npfctl table ossec_blacklist rem 192.0.2.7": "!permission denied"}}
+	_, err := npf(s.run).Delete(t.Context(), []netip.Prefix{net4})
 	if err == nil || !strings.Contains(err.Error(), "permission denied") {
 		t.Errorf("delete: %v", err)
 	}
