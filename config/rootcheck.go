@@ -44,7 +44,7 @@ func (l *loader) rootcheckElements() map[string]handler {
 var rootcheckChecks = strings.Fields("dev files if pids ports sys trojans unixaudit winapps winaudit winmalware")
 
 // rootcheckOwnChecks are the checks that OSSEC does not have.
-var rootcheckOwnChecks = strings.Fields("tasks procmounts executables preload tools self sockets sniffers promiscuity " +
+var rootcheckOwnChecks = strings.Fields("tasks procmounts executables preload tools self sockets sniffers " +
 	"listeners modules taint bpf kernelsettings filesystem loader accounts")
 
 func (l *loader) rootcheckOwn() map[string]handler {

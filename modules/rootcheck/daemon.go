@@ -107,6 +107,7 @@ func New(env modules.Env) (*Daemon, error) {
 	return d, nil
 }
 
+// wantsQueue: where a manager is configured its agentd may start after us.
 func wantsQueue(env modules.Env) bool {
 	switch env.Config.Settings.Queue {
 	case "no":
@@ -114,7 +115,7 @@ func wantsQueue(env modules.Env) bool {
 	case "yes":
 		return true
 	}
-	return queue.Exists(env.Layout.Queue())
+	return len(env.Config.Manager.Addresses) > 0 || queue.Exists(env.Layout.Queue())
 }
 
 // Run serves until ctx ends.

@@ -28,8 +28,8 @@ func coveredProcesses(ctx context.Context, s *check.Scan) error {
 			return err
 		}
 		ns, err := proc.Namespace(s.Host, pid, "mnt")
-		if err == nil && seen[ns] {
-			continue
+		if err == nil && seen[ns] || proc.Gone(err) {
+			continue // of a process that has ended, mountinfo is an invalid argument
 		}
 		mounts, err := proc.Mounts(s.Host, strconv.Itoa(pid))
 		if err != nil {
