@@ -42,7 +42,7 @@ func (d *Directory) OpenTarget(name *Name, st *Stat) (Content, error) {
 	if err != nil {
 		return Content{-1}, err
 	}
-	defer unix.Close(held)
+	defer func() { _ = unix.Close(held) }()
 	if err := fstatx(held, st); err != nil {
 		return Content{-1}, err
 	}

@@ -85,10 +85,10 @@ func fromStat(s *unix.Stat_t, st *Stat) {
 	*st = Stat{
 		Kind: kindOfMode(s.Mode), Mode: s.Mode, UID: s.Uid, GID: s.Gid, Size: s.Size,
 		Mtime: s.Mtim.Nano(), Ctime: s.Ctim.Nano(),
-		Inode: s.Ino, Device: uint64(s.Dev), Links: uint64(s.Nlink),
+		Inode: s.Ino, Device: s.Dev, Links: uint64(s.Nlink),
 	}
 	if st.Kind == CharDevice || st.Kind == BlockDevice {
-		st.Rdev = uint64(s.Rdev)
+		st.Rdev = s.Rdev
 	}
 }
 

@@ -107,7 +107,7 @@ func (l *lister) read(dir *directory, parentDev uint64, skip func(fsstat.FSType)
 			return r
 		}
 	}
-	r.err = dir.Directory.Read(list, l.slot.beat)
+	r.err = dir.Read(list, l.slot.beat)
 	return r
 }
 

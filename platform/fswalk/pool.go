@@ -44,7 +44,7 @@ func (d *directory) hold() *directory {
 
 func (d *directory) release() {
 	if d != nil && d.refs.Add(-1) == 0 {
-		_ = d.Directory.Close()
+		_ = d.Close()
 		d.giveBack()
 	}
 }

@@ -25,6 +25,7 @@ import (
 	"time"
 
 	bolt "go.etcd.io/bbolt"
+	bolterrors "go.etcd.io/bbolt/errors"
 
 	"hids/platform/datasync"
 	"hids/platform/lockfile"
@@ -152,7 +153,7 @@ func openBolt(path string, o *bolt.Options) (b *bolt.DB, err error) {
 	o.FreelistType = bolt.FreelistMapType
 	b, err = bolt.Open(path, 0o600, o)
 	switch {
-	case errors.Is(err, bolt.ErrInvalid), errors.Is(err, bolt.ErrChecksum), errors.Is(err, bolt.ErrVersionMismatch):
+	case errors.Is(err, bolterrors.ErrInvalid), errors.Is(err, bolterrors.ErrChecksum), errors.Is(err, bolterrors.ErrVersionMismatch):
 		return nil, damaged(path, err)
 	}
 	return b, err
@@ -200,7 +201,7 @@ func OpenReadOnly(path string) (*DB, error) {
 		return nil, fmt.Errorf("open baseline %s: %w", path, ErrNone)
 	}
 	b, err := openBolt(path, &bolt.Options{ReadOnly: true, Timeout: time.Millisecond})
-	if errors.Is(err, bolt.ErrTimeout) {
+	if errors.Is(err, bolterrors.ErrTimeout) {
 		return nil, busy(path, err)
 	}
 	if err != nil {
@@ -214,7 +215,7 @@ func OpenReadOnly(path string) (*DB, error) {
 
 // busy makes the error for a lock that is held.
 func busy(path string, err error) error {
-	if !errors.Is(err, lockfile.ErrLocked) && !errors.Is(err, bolt.ErrTimeout) {
+	if !errors.Is(err, lockfile.ErrLocked) && !errors.Is(err, bolterrors.ErrTimeout) {
 		return fmt.Errorf("lock baseline: %w", err)
 	}
 	who := ""
