@@ -85,12 +85,15 @@ func fromStat(s *unix.Stat_t, st *Stat) {
 	*st = Stat{
 		Kind: kindOfMode(s.Mode), Mode: s.Mode, UID: s.Uid, GID: s.Gid, Size: s.Size,
 		Mtime: s.Mtim.Nano(), Ctime: s.Ctim.Nano(),
-		Inode: s.Ino, Device: s.Dev, Links: uint64(s.Nlink),
+		Inode: s.Ino, Device: s.Dev, Links: wide(s.Nlink),
 	}
 	if st.Kind == CharDevice || st.Kind == BlockDevice {
 		st.Rdev = s.Rdev
 	}
 }
+
+// wide takes a field that is of 32 bits on some processors and of 64 on others.
+func wide[T uint32 | uint64](n T) uint64 { return uint64(n) }
 
 func kindOfMode(mode uint32) Kind {
 	switch mode & unix.S_IFMT {
