@@ -18,6 +18,7 @@ import (
 	"hids/modules/event/courier"
 	"hids/modules/event/spool"
 	"hids/modules/rootcheck/check"
+	"hids/platform/fswatch"
 	"hids/platform/paths"
 	"hids/platform/queue"
 )
@@ -73,8 +74,11 @@ type Daemon struct {
 	courier  *courier.Courier // carries what outbox took; nil in tests
 	hostname string
 
-	busy chan struct{} // holds one token while a scan runs
-	poke chan struct{} // the configuration changed
+	watcher func() fswatch.Watcher // of agentd's requests; nil in tests of time
+
+	busy  chan struct{} // holds one token while a scan runs
+	poke  chan struct{} // the configuration changed
+	asked chan struct{} // agentd wants a scan
 
 	mu      sync.Mutex // guards what follows
 	cfg     *config.Config
@@ -88,9 +92,10 @@ func New(env modules.Env) (*Daemon, error) {
 		host: env.Host, layout: env.Layout, log: env.Log, events: env.Events, ready: env.Ready,
 		store:  NewStore(env.Layout.State(Name), env.Log),
 		checks: Checks(env.Layout),
-		busy:   make(chan struct{}, 1), poke: make(chan struct{}, 1),
+		busy:   make(chan struct{}, 1), poke: make(chan struct{}, 1), asked: make(chan struct{}, 1),
 		cfg: env.Config,
 	}
+	d.watcher = func() fswatch.Watcher { return newRequestWatcher(env.Layout.RunDir(), env.Log) }
 	d.hostname, _ = os.Hostname()
 	if !wantsQueue(env) {
 		return d, nil
@@ -129,6 +134,11 @@ func (d *Daemon) Run(ctx context.Context) error {
 		defer d.courier.Spool.Close()
 		wg.Go(func() { carried <- d.courier.Run(ctx) })
 	}
+	if d.watcher != nil {
+		if w := d.watcher(); w != nil {
+			wg.Go(func() { watchRequests(ctx, w, d.layout.SyscheckRun(), d.alone, func() { signal(d.asked) }) })
+		}
+	}
 	d.ready()
 	return d.loop(ctx, carried)
 }
@@ -156,6 +166,9 @@ func (d *Daemon) loop(ctx context.Context, carried <-chan error) error {
 				return fmt.Errorf("carry messages to the queue: %w", err)
 			}
 		case <-d.poke:
+		case <-d.asked:
+			last = time.Now()
+			d.scheduled(ctx, "scan-now")
 		case <-time.After(min(time.Until(due), glance)):
 		}
 	}
@@ -196,12 +209,20 @@ func (d *Daemon) Reload(_ context.Context, cfg *config.Config) error {
 	d.mu.Lock()
 	d.cfg = cfg
 	d.mu.Unlock()
-	select {
-	case d.poke <- struct{}{}:
-	default:
-	}
+	signal(d.poke)
 	return nil
 }
+
+// signal puts a token in a channel that may hold one already.
+func signal(c chan struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
+}
+
+// alone reports whether syscheckd does not run.
+func (d *Daemon) alone() bool { return d.config().Syscheck.Disabled }
 
 // ErrBusy means that a scan runs already.
 var ErrBusy = errors.New("a scan is running")

@@ -6,9 +6,11 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"io/fs"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -20,6 +22,7 @@ import (
 	"hids/config"
 	"hids/modules"
 	"hids/modules/rootcheck/check"
+	"hids/platform/fswatch"
 	"hids/platform/paths"
 )
 
@@ -58,7 +61,7 @@ func testDaemon(t *testing.T, f *fake, cfg *config.Config) (*Daemon, *recorder) 
 		Config: cfg, Layout: paths.Layout{Home: t.TempDir()}, Log: slog.New(slog.DiscardHandler), Events: rec, Ready: func() {},
 	})
 	must(t, err)
-	d.outbox = rec
+	d.outbox, d.watcher = rec, nil
 	d.checks = []check.Check{{Name: "fake", Group: check.Files, Run: f.run}}
 	return d, rec
 }
@@ -204,6 +207,13 @@ func utc(t *testing.T) {
 	t.Cleanup(func() { time.Local = old })
 }
 
+func TestThereIsAlwaysAPause(t *testing.T) {
+	start := time.Unix(0, 0)
+	if next := nextScan(&config.Config{}, start, start); next.Sub(start) != pause {
+		t.Errorf("frequency 0: the next scan is %v later, want %v", next.Sub(start), pause)
+	}
+}
+
 func TestNextAt(t *testing.T) {
 	saturday := time.Date(2000, 1, 1, 12, 0, 0, 0, time.UTC)
 	for _, tt := range []struct {
@@ -238,6 +248,37 @@ func TestReloadMovesTheNextScan(t *testing.T) {
 			t.Errorf("runs %v after %v", f.runs, start)
 		}
 	})
+}
+
+// TestAgentdAsks makes the file with which agentd asks for a scan.
+func TestAgentdAsks(t *testing.T) {
+	scanned := make(chan struct{}, 8)
+	f := &fake{}
+	d, _ := testDaemon(t, f, &config.Config{
+		Syscheck: config.Syscheck{Disabled: true}, Rootcheck: config.Rootcheck{Frequency: 20 * time.Hour},
+	})
+	d.checks[0].Run = func(context.Context, *check.Scan) error {
+		scanned <- struct{}{}
+		return nil
+	}
+	must(t, os.MkdirAll(d.layout.RunDir(), 0o755))
+	d.watcher = func() fswatch.Watcher { return newRequestWatcher(d.layout.RunDir(), d.log) }
+	ctx, cancel := context.WithCancel(t.Context())
+	ready, ended := make(chan struct{}), make(chan error, 1)
+	d.ready = func() { close(ready) }
+	go func() { ended <- d.Run(ctx) }()
+	<-ready
+	must(t, os.WriteFile(d.layout.SyscheckRun(), nil, 0o600))
+	select {
+	case <-scanned:
+	case <-time.After(time.Minute):
+		t.Error("the request was not seen")
+	}
+	cancel()
+	must(t, <-ended)
+	if _, err := os.Stat(d.layout.SyscheckRun()); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("the request is still there: %v", err)
+	}
 }
 
 // ask sends a request to the control handler.

@@ -16,6 +16,8 @@ const (
 	// weekly replaces the frequency when syscheck has a time or day of the week
 	// to scan at, as in OSSEC.
 	weekly = 7 * 24 * time.Hour
+	// pause is the least time from one scan to the next. OSSEC has none.
+	pause = 5 * time.Minute
 	// glance bounds a sleep, so that a clock that is set is noticed.
 	glance = time.Minute
 )
@@ -24,7 +26,7 @@ const (
 // zero if there was none since start.
 func nextScan(cfg *config.Config, start, last time.Time) time.Time {
 	fixed := cfg.Syscheck.ScanTime.Set || len(cfg.Syscheck.ScanDays) > 0
-	frequency := cfg.Rootcheck.Frequency
+	frequency := max(cfg.Rootcheck.Frequency, pause)
 	if fixed {
 		frequency = weekly
 	}
