@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"sync"
@@ -64,11 +65,11 @@ func (p *program) collect(ctx context.Context, cmd *exec.Cmd, start func(*exec.C
 	if cfg == nil {
 		cfg = config.Default()
 	}
-	log, err := openEvents(layout, cfg)
+	events, err := openEvents(layout, cfg)
 	if err != nil {
 		return err
 	}
-	defer log.Close()
+	defer events.Close()
 	r, w, err := os.Pipe()
 	if err != nil {
 		return fmt.Errorf("make a pipe for events: %w", err)
@@ -84,7 +85,7 @@ func (p *program) collect(ctx context.Context, cmd *exec.Cmd, start func(*exec.C
 	stop := context.AfterFunc(ctx, func() { _ = cmd.Process.Signal(os.Interrupt) })
 	defer stop()
 	var wg sync.WaitGroup
-	wg.Go(func() { log.Collect(r, func(err error) { p.warn("event not logged: %v", err) }) })
+	wg.Go(func() { events.Collect(r, func(err error) { p.warn("event not logged: %v", err) }) })
 	err = cmd.Wait()
 	wg.Wait()
 	if ended, ok := errors.AsType[*exec.ExitError](err); ok && ended.ExitCode() >= 0 {
@@ -95,17 +96,17 @@ func (p *program) collect(ctx context.Context, cmd *exec.Cmd, start func(*exec.C
 
 // eventSink is where the events of this command go: to whoever started it as
 // another user, or to the event log.
-func eventSink(layout paths.Layout, cfg *config.Config) (sink event.Sink, end func() error, err error) {
+func eventSink(layout paths.Layout, cfg *config.Config) (sink event.Sink, end io.Closer, err error) {
 	files, err := inherit.Files(envEvents)
 	if err != nil {
 		return nil, nil, err
 	}
 	if f := files["events"]; f != nil {
-		return eventlog.NewPipe(f), f.Close, nil
+		return eventlog.NewPipe(f), f, nil
 	}
-	log, err := openEvents(layout, cfg)
+	events, err := openEvents(layout, cfg)
 	if err != nil {
 		return nil, nil, err
 	}
-	return log, log.Close, nil
+	return events, events, nil
 }

@@ -85,7 +85,7 @@ func (p *program) operateHere(ctx context.Context, layout paths.Layout, r operat
 		if err != nil {
 			return err
 		}
-		defer end()
+		defer end.Close()
 		o.Events = events
 	}
 	s, err := session.Open(o)

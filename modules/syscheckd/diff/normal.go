@@ -136,7 +136,7 @@ func TruncateForWire(d []byte, sums int) []byte {
 	}
 	short, cut := cutBytes(d)
 	lines := bytes.Count(short, []byte("\n"))
-	if lines < markAt && !(cut && markBytes) {
+	if lines < markAt && (!cut || !markBytes) {
 		return short
 	}
 	short = firstLines(short, wireLines)
