@@ -263,6 +263,11 @@ func TestRequestsAtOnce(t *testing.T) {
 	if got := fake.count("delete"); int64(got) != s.Accepted {
 		t.Errorf("%d undone of %d", got, s.Accepted)
 	}
+	f.d.lanes.mu.Lock()
+	defer f.d.lanes.mu.Unlock()
+	if l := f.d.lanes; len(l.byKey) != 0 || l.bytes != 0 || l.do.jobs != nil || l.undo.jobs != nil {
+		t.Errorf("something is left of them: %+v", l)
+	}
 }
 
 // What waits has a limit, and beyond it requests are refused and counted while

@@ -203,6 +203,7 @@ func (c *handClock) reboot(took time.Duration) {
 type fakeKeeper struct {
 	mu    sync.Mutex
 	calls [][]response.Block
+	fail  error // of the next Reconcile
 	keeps func(response.Block) bool
 }
 
@@ -212,7 +213,9 @@ func (k *fakeKeeper) Reconcile(_ context.Context, blocks []response.Block) (bool
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.calls = append(k.calls, blocks)
-	return false, nil
+	err := k.fail
+	k.fail = nil
+	return false, err
 }
 
 func (k *fakeKeeper) last() []response.Block {

@@ -18,6 +18,10 @@ type renewal struct{ id uint64 }
 // with another program over the packet filter must not take all of the CPU.
 const rest = 2 * time.Second
 
+// retryKeeping is the pause before rules that could not be put back are tried
+// again.
+const retryKeeping = 30 * time.Second
+
 // renewEnd has the packet filter told that a block goes on. The caller holds mu.
 func (d *Daemon) renewEnd(b *blocks.Block) {
 	select {
@@ -30,7 +34,7 @@ func (d *Daemon) renewEnd(b *blocks.Block) {
 // the start, those whose end has changed, and all when somebody else took our
 // rules away.
 func (d *Daemon) keep(ctx context.Context) {
-	d.reconcile(ctx)
+	done := d.reconcile(ctx)
 	var lost <-chan struct{}
 	d.keepMu.RLock()
 	watcher, err := d.keeper.Watch(ctx)
@@ -43,10 +47,15 @@ func (d *Daemon) keep(ctx context.Context) {
 		d.log.Info("packet filter is not watched: rules that others remove are put back at the next start", "err", err)
 	}
 	for {
+		var retry <-chan time.Time
+		if !done {
+			retry = time.After(retryKeeping)
+		}
 		select {
 		case <-ctx.Done():
 			return
 		case <-d.renew:
+		case <-retry:
 		case _, watching := <-lost:
 			if !watching {
 				lost = nil
@@ -55,7 +64,7 @@ func (d *Daemon) keep(ctx context.Context) {
 			}
 			d.log.Warn("somebody took rules of ours out of the packet filter: they are put back")
 		}
-		d.reconcile(ctx)
+		done = d.reconcile(ctx)
 		pause(ctx, rest)
 	}
 }
@@ -70,13 +79,14 @@ func pause(ctx context.Context, d time.Duration) {
 }
 
 // reconcile has all blocks in force that the keeper keeps. No undoing starts
-// while it works, so nothing is put back that was just taken away.
-func (d *Daemon) reconcile(ctx context.Context) {
+// while it works, so nothing is put back that was just taken away. It says
+// whether it could.
+func (d *Daemon) reconcile(ctx context.Context) bool {
 	d.keepMu.Lock()
 	defer d.keepMu.Unlock()
 	want := d.inForce()
 	if len(want) == 0 || ctx.Err() != nil {
-		return
+		return true
 	}
 	changed, err := d.keeper.Reconcile(ctx, want)
 	if err != nil && ctx.Err() == nil {
@@ -85,6 +95,7 @@ func (d *Daemon) reconcile(ctx context.Context) {
 	if changed {
 		d.log.Warn("blocks were missing and have been put back", "count", len(want))
 	}
+	return err == nil
 }
 
 // standing lists the blocks that were done and whose undoing has not begun.

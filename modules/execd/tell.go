@@ -109,7 +109,7 @@ type subject struct {
 func about(s subject, action string) *event.Event {
 	e := &event.Event{
 		Event: event.Meta{Action: action, Outcome: "success", Severity: sevAction, Category: []string{"intrusion_detection"}},
-		HIDS:  &event.Details{Response: event.SafeText(s.name), Trigger: s.by},
+		HIDS:  &event.Details{Response: event.SafeText(s.name), Count: s.count, Extra: map[string]string{"by": s.by}},
 	}
 	word := func(i int) string {
 		if i >= len(s.words) || s.words[i] == "-" {
@@ -132,7 +132,6 @@ func about(s subject, action string) *event.Event {
 	if s.block != 0 {
 		e.Event.ID = "block-" + strconv.FormatUint(s.block, 10)
 	}
-	e.HIDS.Count = s.count
 	return e
 }
 
@@ -191,7 +190,9 @@ func (d *Daemon) ran(j *job, pid int, r runner.Result, notStarted error) {
 	e.Message = fmt.Sprintf("%s %s for %s", e.HIDS.Response, j.action, whom(e))
 	if notStarted == nil {
 		e.Process.ExitCode = &r.ExitCode
-		e.HIDS.Extra = output(r)
+		if len(r.Output) > 0 {
+			e.HIDS.Extra["output"] = event.SafeText(string(r.Output))
+		}
 	}
 	if why := failure(r, notStarted); why != "" {
 		e.Event.Outcome, e.Event.Reason, e.Event.Severity = "failure", event.SafeText(why), sevFail
@@ -216,13 +217,6 @@ func failure(r runner.Result, notStarted error) string {
 		return fmt.Sprintf("it ended with exit code %d", r.ExitCode)
 	}
 	return ""
-}
-
-func output(r runner.Result) map[string]string {
-	if len(r.Output) == 0 {
-		return nil
-	}
-	return map[string]string{"output": event.SafeText(string(r.Output))}
 }
 
 func safeAll(words []string) []string {

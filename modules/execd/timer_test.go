@@ -6,6 +6,7 @@ package execd
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"net/netip"
 	"os"
@@ -18,6 +19,7 @@ import (
 	"hids/config"
 	"hids/modules"
 	"hids/modules/execd/request"
+	"hids/modules/execd/response"
 	"hids/platform/logging"
 	"hids/platform/paths"
 )
@@ -119,6 +121,25 @@ func TestUndoingIsRepeatedUntilItWorks(t *testing.T) {
 		synctest.Wait()
 		if s := d.snapshot(); s.Undone != 1 || s.Blocks != 0 {
 			t.Errorf("%+v", s)
+		}
+	})
+}
+
+// Rules that could not be put back are tried again without anybody asking.
+func TestKeeperIsAskedAgain(t *testing.T) {
+	inBubble(t, func(t *testing.T, d *Daemon, _ *fakePrograms) {
+		k := &fakeKeeper{keeps: func(response.Block) bool { return true }, fail: errors.New("no packet filter yet")}
+		d.keeper = k
+		d.ask(t, "firewall-drop.sh", "203.0.113.1", time.Hour)
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan struct{})
+		go func() { d.keep(ctx); close(done) }()
+		time.Sleep(10 * time.Minute)
+		synctest.Wait()
+		cancel()
+		<-done
+		if len(k.calls) != 2 {
+			t.Errorf("asked %d times", len(k.calls))
 		}
 	})
 }
