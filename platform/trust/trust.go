@@ -37,7 +37,8 @@ func ReadFile(path string, limit int64) ([]byte, fs.FileInfo, error) {
 
 // Executable says why a file must not be executed by this process, or nil:
 // whoever can write what root executes is root. It is a regular file, of
-// root's or this user's, that nobody else can write.
+// root's or this user's, that nobody else can write but root's group (or a plain
+// user's own).
 func Executable(fi fs.FileInfo) error {
 	if !fi.Mode().IsRegular() {
 		return fmt.Errorf("%s is no regular file", fi.Name())

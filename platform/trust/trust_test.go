@@ -41,6 +41,9 @@ func TestExecutable(t *testing.T) {
 	if err := os.WriteFile(file, nil, 0o755); err != nil {
 		t.Fatal(err)
 	}
+	if err := os.Chown(file, -1, os.Getegid()); err != nil { // BSD gives the folder's group
+		t.Fatal(err)
+	}
 	check := func(what string, path string, ok bool) {
 		t.Helper()
 		fi, err := os.Stat(path)
@@ -53,16 +56,24 @@ func TestExecutable(t *testing.T) {
 	}
 	check("own file", file, true)
 	check("folder", filepath.Dir(file), false)
-	for _, mode := range []os.FileMode{0o775, 0o757} {
-		if err := os.Chmod(file, mode); err != nil {
+	mode := func(m os.FileMode) {
+		t.Helper()
+		if err := os.Chmod(file, m); err != nil {
 			t.Fatal(err)
 		}
-		check(mode.String(), file, false)
 	}
+	mode(0o775)
+	check("own group can write", file, true)
+	mode(0o757)
+	check("all can write", file, false)
 	testenv.Root(t)
-	if err := os.Chmod(file, 0o755); err != nil {
+	mode(0o775)
+	if err := os.Chown(file, 0, 65534); err != nil {
 		t.Fatal(err)
 	}
+	check("another's group can write", file, false)
+	mode(0o755)
+	check("another's group can read", file, true)
 	if err := os.Chown(file, 65534, -1); err != nil {
 		t.Fatal(err)
 	}
