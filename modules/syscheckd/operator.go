@@ -12,9 +12,8 @@ import (
 	"hids/modules/syscheckd/session"
 )
 
-// operator is the daemon as an operate.Target: the loop does the work, and what
-// is told is collected there and written outside of it. A slow reader must not
-// hold anybody up.
+// operator is the daemon as an operate.Target: the loop does what changes
+// anything, and what it has to tell is written outside of it.
 type operator struct {
 	d   *Daemon
 	ctx context.Context // of the request
@@ -52,26 +51,22 @@ func (o *operator) Scan(ctx context.Context, s session.Scan) (*scan.Result, erro
 
 // Differing implements operate.Target.
 func (o *operator) Differing(paths []string, each func(*scan.Change, report.Inside) error) error {
-	type difference struct {
-		c  *scan.Change
-		in report.Inside
-	}
-	var all []difference
-	err := o.quick(func() error {
-		return o.d.session.Differing(paths, func(c *scan.Change, in report.Inside) error {
-			all = append(all, difference{c, in})
-			return nil
-		})
-	})
-	if err != nil {
+	if err := o.readable(); err != nil {
 		return err
 	}
-	for _, x := range all {
-		if err := each(x.c, x.in); err != nil {
-			return err
+	return o.d.session.Differing(paths, each)
+}
+
+// readable says whether the baseline may be read outside of the loop: a
+// finished one has readers beside its writer, and a slow one holds nothing up;
+// an unfinished one changes its place in the end.
+func (o *operator) readable() error {
+	return o.quick(func() error {
+		if o.d.session.First() {
+			return baseline.ErrNone
 		}
-	}
-	return nil
+		return nil
+	})
 }
 
 // quick has the loop do something that takes a moment.
@@ -89,24 +84,16 @@ func (o *operator) Accept(paths []string) (n int64, err error) {
 }
 
 // Lookup implements operate.Target.
-func (o *operator) Lookup(path string) (e session.Entry, err error) {
-	err = o.quick(func() (err error) {
-		e, err = o.d.session.Lookup(path)
-		return err
-	})
-	return e, err
+func (o *operator) Lookup(path string) (session.Entry, error) {
+	if err := o.readable(); err != nil {
+		return session.Entry{}, err
+	}
+	return o.d.session.Lookup(path)
 }
 
-// Each implements operate.Target. A finished baseline has readers beside its
-// writer; an unfinished one changes its place in the end.
+// Each implements operate.Target.
 func (o *operator) Each(paths []string, each func(path string, r *record.Record) error) error {
-	err := o.quick(func() error {
-		if o.d.session.First() {
-			return baseline.ErrNone
-		}
-		return nil
-	})
-	if err != nil {
+	if err := o.readable(); err != nil {
 		return err
 	}
 	return o.d.session.Each(paths, each)

@@ -47,8 +47,9 @@ type Options struct {
 	Events event.Sink // takes what a scan finds; may be nil
 }
 
-// Session is an open baseline with the rules that say what is watched. It is
-// for one goroutine.
+// Session is an open baseline with the rules that say what is watched. What
+// changes the baseline (Scan, Accept) is for one goroutine; others may read
+// beside it.
 type Session struct {
 	opts   Options
 	rules  *rules.Rules
