@@ -58,7 +58,7 @@ type Session struct {
 	diffs  *diff.Store
 
 	mu        sync.Mutex // guards what follows
-	notCopied int
+	notCopied int64
 	copyErr   scan.Fault // the last of them
 }
 
@@ -224,7 +224,7 @@ func (s *Session) settle(all bool, r *run) error {
 	}
 	if evicted := s.diffs.Evicted(); len(evicted) > 0 {
 		r.extra(scan.Fault{Path: evicted[0], Err: fmt.Errorf(
-			"no room for copies of %d files: their next change is reported without a diff; raise diff_quota", len(evicted))})
+			"no room for copies of %s: the next change is reported without a diff; raise diff_quota", report.Files(int64(len(evicted))))})
 	}
 	s.tellNotCopied(r)
 	return err
@@ -239,7 +239,7 @@ func (s *Session) tellNotCopied(r *run) {
 		return
 	}
 	r.extra(scan.Fault{Path: s.copyErr.Path, Err: fmt.Errorf(
-		"no copies of %d files: their next change is reported without a diff: %w", s.notCopied, s.copyErr.Err)})
+		"no copies of %s: the next change is reported without a diff: %w", report.Files(s.notCopied), s.copyErr.Err)})
 	s.notCopied = 0
 }
 
