@@ -20,6 +20,7 @@ import (
 	"hids/modules/rootcheck/check"
 	"hids/platform/fswatch"
 	"hids/platform/paths"
+	"hids/platform/priority"
 	"hids/platform/queue"
 )
 
@@ -35,8 +36,16 @@ func Module() modules.Module {
 			User: "hids-rootcheck", Group: "ossec", Caps: capabilities(),
 		},
 		Enabled: func(cfg *config.Config) bool { return !cfg.Rootcheck.Disabled },
-		New:     func(env modules.Env) (modules.Daemon, error) { return New(env) },
+		New:     start,
 	}
+}
+
+// start makes the daemon in a process of its own, which gives way to others.
+func start(env modules.Env) (modules.Daemon, error) {
+	if err := priority.Lower(); err != nil && !errors.Is(err, errors.ErrUnsupported) {
+		env.Log.Warn("rootcheck takes as much of the machine as others do", "err", err)
+	}
+	return New(env)
 }
 
 // capabilities are those that some check needs; the reasons stand beside the
