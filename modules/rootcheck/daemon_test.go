@@ -12,6 +12,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -151,6 +152,20 @@ func TestOneCheckThatBreaksLeavesTheOthers(t *testing.T) {
 	}
 	if Complete(report.Outcomes) {
 		t.Error("a run with a broken check is complete")
+	}
+}
+
+// A flood of findings is cut off, and told.
+func TestFloodIsBounded(t *testing.T) {
+	f := &fake{}
+	for i := range maxFindings + 2 {
+		f.findings = append(f.findings, finding(strconv.Itoa(i), ""))
+	}
+	d, _ := testDaemon(t, f, &config.Config{})
+	report, err := d.Scan(t.Context(), "scan-now", nil)
+	must(t, err)
+	if o := report.Outcomes[0]; len(report.Entries) != maxFindings || o.State != Partial || o.Faults != 1 {
+		t.Errorf("%d entries, %s with %d faults", len(report.Entries), o.State, o.Faults)
 	}
 }
 

@@ -47,6 +47,7 @@ type Outcome struct {
 	Duration time.Duration `json:"duration_ns"`
 
 	findings []check.Finding
+	full     bool // there were more than maxFindings
 	memory   *check.Memory
 }
 
@@ -150,7 +151,15 @@ func runCheck(ctx context.Context, c check.Check, s check.Scan, memory *check.Me
 	s.Check, s.Memory = c.Name, memory
 	seen := map[string]bool{}
 	s.Emit = func(f check.Finding) {
-		if key := f.ID + f.Wire; !seen[key] && len(out.findings) < maxFindings {
+		key := f.ID + f.Wire
+		switch {
+		case seen[key]:
+		case len(out.findings) == maxFindings:
+			if !out.full {
+				out.full = true
+				s.Fault("report", fmt.Errorf("more than %d findings; the rest is left out", maxFindings))
+			}
+		default:
 			seen[key] = true
 			out.findings = append(out.findings, f)
 			found(f)
