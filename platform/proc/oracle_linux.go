@@ -91,5 +91,8 @@ func askPidfd(id int) bool {
 }
 
 // Gone reports whether an error about a process means that it has ended:
-// ENOENT from its folder, ESRCH from a file that was open already.
-func Gone(err error) bool { return errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ESRCH) }
+// ENOENT from its folder, ESRCH from a file that was open already, EINVAL from
+// mountinfo when it has no namespaces any more.
+func Gone(err error) bool {
+	return errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ESRCH) || errors.Is(err, unix.EINVAL)
+}

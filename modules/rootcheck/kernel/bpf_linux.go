@@ -24,8 +24,12 @@ import (
 type bpfMemory struct{ Known map[string]bool }
 
 func bpfPrograms(ctx context.Context, s *check.Scan) error {
-	if _, err := bpf.Programs(); errors.Is(err, errors.ErrUnsupported) || errors.Is(err, fs.ErrPermission) {
+	switch _, err := bpf.Programs(); {
+	case errors.Is(err, errors.ErrUnsupported):
 		return check.NotApplicable("%w", err)
+	case errors.Is(err, fs.ErrPermission):
+		s.Fault("list BPF programs", err)
+		return inventoryBySymbols(s)
 	}
 	hidden, err := stable(ctx, func() (map[string]string, error) { return hiddenPrograms(s.Host, bpf.Programs) })
 	if err != nil {
@@ -39,6 +43,20 @@ func bpfPrograms(ctx context.Context, s *check.Scan) error {
 		return err
 	}
 	return inventory(s, programs, holders(s.Host))
+}
+
+// inventoryBySymbols does what can be done without CAP_SYS_ADMIN: the kernel's
+// symbols name the programs that are compiled.
+func inventoryBySymbols(s *check.Scan) error {
+	symbols, err := proc.ReadSymbols(s.Host)
+	if err != nil {
+		return err
+	}
+	var programs []bpf.Program
+	for tag, name := range symbols.Programs {
+		programs = append(programs, bpf.Program{Name: name, Tag: tag, Type: "unknown"})
+	}
+	return inventory(s, programs, nil)
 }
 
 // hiddenPrograms returns programs that a link, a process or the kernel's
@@ -112,7 +130,7 @@ func reportHiddenProgram(s *check.Scan, what, teller string) {
 }
 
 // key names a program across reboots.
-func key(p bpf.Program) string { return p.Type + " " + p.Name + " " + p.Tag }
+func key(p bpf.Program) string { return p.Name + " " + p.Tag }
 
 // inventory reports programs that were not there in the first run.
 func inventory(s *check.Scan, programs []bpf.Program, held map[uint32]int) error {
