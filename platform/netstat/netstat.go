@@ -21,10 +21,10 @@ import (
 
 // The states of TCP that matter here; include/net/tcp_states.h.
 const (
-	Listen = 10
-	// BoundInactive is a socket that was bound and neither listens nor is
+	// Close is, for TCP, a socket that was bound and neither listens nor is
 	// connected. Linux 6.8 and later list it through sock_diag only.
-	BoundInactive = 13
+	Close  = 7
+	Listen = 10
 )
 
 // Socket is one socket of a listing.

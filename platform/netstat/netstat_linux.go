@@ -123,6 +123,10 @@ func messages(b []byte, f func([]byte) error) (done bool, err error) {
 		body := b[unix.NLMSG_HDRLEN:size]
 		switch kind {
 		case unix.NLMSG_DONE:
+			// A dump that could not be made ends with the reason in here.
+			if len(body) >= 4 && int32(native.Uint32(body)) < 0 {
+				return true, unsupported(unix.Errno(-int32(native.Uint32(body))))
+			}
 			return true, nil
 		case unix.NLMSG_ERROR:
 			if len(body) < 4 {

@@ -117,3 +117,31 @@ func Capability(t testing.TB, path string) {
 		testenv.Skip(t, "set file capabilities: "+err.Error())
 	}
 }
+
+// RawSocket opens a raw socket for an IP protocol.
+func RawSocket(t testing.TB, v6 bool, protocol int) {
+	t.Helper()
+	family := unix.AF_INET
+	if v6 {
+		family = unix.AF_INET6
+	}
+	fd, err := unix.Socket(family, unix.SOCK_RAW|unix.SOCK_CLOEXEC, protocol)
+	if err != nil {
+		testenv.Skip(t, "open a raw socket: "+err.Error())
+	}
+	t.Cleanup(func() { unix.Close(fd) })
+}
+
+// BoundSocket binds a TCP socket to a port of the kernel's choice and leaves
+// it at that.
+func BoundSocket(t testing.TB) {
+	t.Helper()
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { unix.Close(fd) })
+	if err := unix.Bind(fd, &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}); err != nil {
+		t.Fatal(err)
+	}
+}

@@ -88,8 +88,8 @@ func between(here, there func() ([]netstat.Socket, error)) (map[uint32]netstat.S
 		sets[i] = make(map[uint32]netstat.Socket, len(sockets))
 		for _, s := range sockets {
 			// Sockets without an inode belong to nobody any more; /proc/net
-			// never shows bound ones.
-			if s.Inode != 0 && s.State != netstat.BoundInactive {
+			// never shows those that are only bound.
+			if s.Inode != 0 && (s.Proto != "tcp" || s.State != netstat.Close) {
 				sets[i][s.Inode] = s
 			}
 		}
