@@ -3,8 +3,10 @@
 package supervisor
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"os/user"
 	"strconv"
@@ -34,6 +36,13 @@ func (s *supervisor) identities() (map[string]identity, error) {
 	return ids, nil
 }
 
+// note logs what is no fault, and so nothing that a check should tell.
+func (s *supervisor) note(level slog.Level, msg string, args ...any) {
+	if !s.checking {
+		s.o.Log.Log(context.Background(), level, msg, args...)
+	}
+}
+
 func (s *supervisor) identify(m modules.Module) (identity, error) {
 	p := m.Privileges
 	id := identity{plan: privdrop.Plan{UID: -1, GID: -1, Limit: !p.Root}}
@@ -41,7 +50,7 @@ func (s *supervisor) identify(m modules.Module) (identity, error) {
 		p.Group = s.o.Group
 	}
 	if os.Geteuid() > 0 {
-		s.o.Log.Info("not started by root: the module does what this user may", "module", m.Name)
+		s.note(slog.LevelInfo, "not started by root: the module does what this user may", "module", m.Name)
 	} else if err := s.lookUp(&id.plan, m.Name, p); err != nil {
 		return id, err
 	}
@@ -51,7 +60,7 @@ func (s *supervisor) identify(m modules.Module) (identity, error) {
 	}
 	held, missing := privdrop.Held(caps)
 	if len(missing) > 0 && os.Geteuid() == 0 {
-		s.o.Log.Warn("this root lacks capabilities that the module needs; it will see less", "module", m.Name, "missing", fmt.Sprint(missing))
+		s.note(slog.LevelWarn, "this root lacks capabilities that the module needs; it will see less", "module", m.Name, "missing", fmt.Sprint(missing))
 	}
 	if id.plan.Limit {
 		id.plan.Caps = held
@@ -77,7 +86,7 @@ func (s *supervisor) lookUp(plan *privdrop.Plan, module string, p modules.Privil
 			s.o.Log.Error(fmt.Sprintf("Invalid user '' or group '%s' given.", p.Group), logging.ID(1203))
 			return unknown
 		default:
-			s.o.Log.Warn("the module's group does not exist; it keeps the caller's", "module", module, "group", p.Group)
+			s.note(slog.LevelWarn, "the module's group does not exist; it keeps the caller's", "module", module, "group", p.Group)
 		}
 	}
 	if p.Root || p.User == "" {
@@ -85,7 +94,7 @@ func (s *supervisor) lookUp(plan *privdrop.Plan, module string, p modules.Privil
 	}
 	uid, err := privdrop.UserID(p.User)
 	if _, ok := errors.AsType[*privdrop.UnknownError](err); ok {
-		s.o.Log.Warn("the module's user does not exist; it keeps the caller's with few capabilities", "module", module, "user", p.User)
+		s.note(slog.LevelWarn, "the module's user does not exist; it keeps the caller's with few capabilities", "module", module, "user", p.User)
 		return nil
 	}
 	plan.UID = uid

@@ -83,7 +83,7 @@ func Run(ctx context.Context, o Options) error {
 // Check loads the configuration and looks up users and groups, as Run does
 // first, and changes nothing.
 func Check(o Options) error {
-	s := &supervisor{o: o}
+	s := &supervisor{o: o, checking: true}
 	if _, err := s.identities(); err != nil {
 		return err
 	}
@@ -93,12 +93,13 @@ func Check(o Options) error {
 
 // supervisor is one running supervisor.
 type supervisor struct {
-	o       Options
-	started time.Time
-	manager *service.Manager
-	keep    keep // what is open
-	launch  *launcher
-	workers []*worker // of every module, in start order; those switched off are idle
+	checking bool // nothing is to be run
+	o        Options
+	started  time.Time
+	manager  *service.Manager
+	keep     keep // what is open
+	launch   *launcher
+	workers  []*worker // of every module, in start order; those switched off are idle
 
 	reloading sync.Mutex // held by the start and by one reload at a time
 	mu        sync.Mutex // guards what follows
