@@ -252,12 +252,12 @@ func (d *Daemon) Scan(ctx context.Context, trigger string, names []string) (*Rep
 		return nil, err
 	}
 	if err := d.send(scanStarts); err != nil {
-		return nil, err
+		d.log.Error("the manager will not hear of this scan", "err", err)
 	}
 	d.log.Info(scanStarts)
 	report, err := d.scan(ctx, cfg, trigger, names)
 	if err != nil {
-		return nil, err
+		return report, err
 	}
 	debug.FreeOSMemory() // there is nothing to do for hours
 	d.log.Info(scanEnds, "findings", len(report.Entries), "open", len(report.Open()))
@@ -267,7 +267,8 @@ func (d *Daemon) Scan(ctx context.Context, trigger string, names []string) (*Rep
 func (d *Daemon) scan(ctx context.Context, cfg *config.Config, trigger string, names []string) (*Report, error) {
 	memory, err := d.store.Memory()
 	if err != nil {
-		return nil, err
+		d.log.Error("checks know nothing of earlier scans", "err", err)
+		memory = func(string) *check.Memory { return check.NewMemory(nil) }
 	}
 	sc := Scanner{Host: d.host, Checks: d.checks, Config: &cfg.Rootcheck, Log: d.log}
 	start := time.Now()
@@ -275,19 +276,18 @@ func (d *Daemon) scan(ctx context.Context, cfg *config.Config, trigger string, n
 	if err != nil {
 		return nil, err
 	}
+	// A full disk must not silence a finding: whatever can't be kept or sent
+	// one way still goes the others.
 	report, changes, err := d.store.Finish(ctx, start, time.Now(), trigger, outcomes)
 	if err != nil {
-		return nil, err
+		d.log.Error("this scan is not remembered", "err", err)
 	}
 	for _, o := range outcomes {
 		if o.State == Failed {
 			d.log.Error("check failed", "check", o.Check, "reason", o.Reason)
 		}
 	}
-	if err := d.tell(report, outcomes); err != nil {
-		return nil, err
-	}
-	return report, announce(ctx, d.events, d.hostname, trigger, time.Now(), changes)
+	return report, errors.Join(d.tell(report, outcomes), announce(ctx, d.events, d.hostname, trigger, time.Now(), changes))
 }
 
 // tell sends every finding of this run that nobody accepted, again and again:

@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -152,6 +153,27 @@ func TestOneCheckThatBreaksLeavesTheOthers(t *testing.T) {
 	}
 	if Complete(report.Outcomes) {
 		t.Error("a run with a broken check is complete")
+	}
+}
+
+// Where nothing can be written a finding is told all the same.
+func TestUnwritableStateSilencesNothing(t *testing.T) {
+	f := &fake{findings: []check.Finding{finding("a", "1")}}
+	d, rec := testDaemon(t, f, &config.Config{})
+	must(t, os.MkdirAll(filepath.Dir(d.layout.State(Name)), 0o755))
+	must(t, os.WriteFile(d.layout.State(Name), nil, 0o600)) // in the way of the folder
+	report, err := d.Scan(t.Context(), "scheduled", nil)
+	must(t, err)
+	texts, actions := rec.take()
+	if len(report.Entries) != 1 || len(texts) != 3 || len(actions) != 1 {
+		t.Errorf("report %+v, texts %q, events %v", report, texts, actions)
+	}
+	rec.full = errors.New("disk full")
+	if _, err := d.Scan(t.Context(), "scheduled", nil); err == nil {
+		t.Error("nobody learns that nothing could be sent")
+	}
+	if _, actions := rec.take(); len(actions) != 1 {
+		t.Errorf("events %v", actions)
 	}
 }
 

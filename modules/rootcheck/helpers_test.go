@@ -89,6 +89,7 @@ func things(findings []check.Finding) []string {
 
 // recorder is an Outbox and a Sink that keeps what it gets.
 type recorder struct {
+	full   error // of Put, if not nil
 	mu     sync.Mutex
 	texts  []string
 	events []event.Event
@@ -97,6 +98,9 @@ type recorder struct {
 func (r *recorder) Put(messages ...[]byte) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if r.full != nil {
+		return r.full
+	}
 	for _, m := range messages {
 		r.texts = append(r.texts, string(m))
 	}

@@ -4,7 +4,6 @@ package rootcheck
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -129,12 +128,13 @@ func (sc *Scanner) Once(ctx context.Context, names []string, store *Store, keeps
 	}
 	if keeps {
 		report, _, err := store.Finish(ctx, start, time.Now(), "scan-now", outcomes)
-		return report, err
+		if err != nil {
+			sc.Log.Error("this scan is not remembered", "err", err)
+		}
+		return report, nil
 	}
-	var st stored
-	st.Memory = map[string]json.RawMessage{}
-	st.take(outcomes, time.Now(), &Changes{})
-	return &Report{Start: start, End: time.Now(), Trigger: "scan-now", Outcomes: outcomes, Entries: st.Last.Entries}, nil
+	report, _ := emptyStore().finish(start, time.Now(), "scan-now", outcomes)
+	return report, nil
 }
 
 // packages keeps a typed nil out of the interface.

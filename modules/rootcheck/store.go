@@ -113,25 +113,36 @@ func (s *Store) Memory() (func(name string) *check.Memory, error) {
 
 // Finish takes a run's outcomes over and returns the report of the checks that
 // ran. The others keep their entries, and so do checks without a complete
-// answer: what they did not see is not gone.
+// answer: what they did not see is not gone. With an error the report is there
+// all the same, but the next run will know nothing of it.
 func (s *Store) Finish(ctx context.Context, start, end time.Time, trigger string, outcomes []Outcome) (*Report, *Changes, error) {
-	changes := &Changes{}
-	var report Report
+	var report *Report
+	var changes *Changes
 	err := s.update(ctx, func(st *stored) error {
-		st.take(outcomes, end, changes)
-		st.Last.Start, st.Last.End, st.Last.Trigger = start, end, trigger
-		st.applyAccepted()
-		report = st.Last
+		report, changes = st.finish(start, end, trigger, outcomes)
 		return nil
 	})
-	if err != nil {
-		return nil, nil, err
+	if report == nil {
+		report, changes = emptyStore().finish(start, end, trigger, outcomes)
 	}
+	return report, changes, err
+}
+
+func (st *stored) finish(start, end time.Time, trigger string, outcomes []Outcome) (*Report, *Changes) {
+	changes := &Changes{}
+	st.take(outcomes, end, changes)
+	st.Last.Start, st.Last.End, st.Last.Trigger = start, end, trigger
+	st.applyAccepted()
+	report := st.Last
 	report.Outcomes = outcomes
 	report.Entries = slices.DeleteFunc(slices.Clone(report.Entries), func(e Entry) bool {
 		return !slices.ContainsFunc(outcomes, func(o Outcome) bool { return o.Check == e.Check })
 	})
-	return &report, changes, nil
+	return &report, changes
+}
+
+func emptyStore() *stored {
+	return &stored{Version: storeVersion, Memory: map[string]json.RawMessage{}, Accepted: map[string]Acceptance{}}
 }
 
 // take merges outcomes into the last report.
@@ -285,7 +296,7 @@ func (s *Store) update(ctx context.Context, fn func(*stored) error) error {
 // finding to come.
 func (s *Store) load() (*stored, error) {
 	name := filepath.Join(s.dir, stateFile)
-	st := &stored{Version: storeVersion}
+	st := emptyStore()
 	f, err := os.Open(name)
 	if err == nil {
 		defer f.Close()
