@@ -145,9 +145,9 @@ func (p *parser) timeout(s string, column int) time.Duration {
 	if negative || strings.HasPrefix(digits, "+") {
 		digits = digits[1:]
 	}
-	n, length := 0, 0
+	n, length := int64(0), 0
 	for length < len(digits) && digits[length]-'0' <= 9 {
-		n = min(n*10+int(digits[length]-'0'), maxSeconds)
+		n = min(n*10+int64(digits[length]-'0'), maxSeconds)
 		length++
 	}
 	if rest := strings.TrimSpace(digits[length:]); length == 0 || rest != "" || negative {
@@ -157,7 +157,7 @@ func (p *parser) timeout(s string, column int) time.Duration {
 	return time.Duration(signed(n, negative)) * time.Second
 }
 
-func signed(n int, negative bool) int {
+func signed(n int64, negative bool) int64 {
 	if negative {
 		return -n
 	}
