@@ -96,6 +96,9 @@ type Options[T any] struct {
 	// whether it is an item, and whether its content is looked at. It is
 	// called in the order of the walk.
 	Choose func(path string, kind fsstat.Kind) (visit, descend bool)
+	// Follow reports whether a root that is a link is followed; otherwise it is
+	// an item and no more. nil: all are followed.
+	Follow func(path string) bool
 	// Alias reports whether real, the directory that the root path leads to
 	// through a link, is walked anyway.
 	Alias func(path, real string) bool

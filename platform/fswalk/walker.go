@@ -103,6 +103,9 @@ func (w *walker[T]) root(path string) error {
 	if err := w.add(path, filepath.Base(path), r.kind, r.parent, nil); err != nil || r.kind != fsstat.Symlink {
 		return err
 	}
+	if w.o.Follow != nil && !w.o.Follow(path) {
+		return nil
+	}
 	if err := w.follow(path, &r); err != nil {
 		return err
 	}
@@ -234,7 +237,7 @@ func (w *walker[T]) entry(f *frame, i int) error {
 	switch {
 	case kind == fsstat.Dir && descend:
 		return w.directory(f, path, path[len(path)-len(name):], visit)
-	case visit && kind == fsstat.Symlink && w.roots[path]:
+	case visit && kind == fsstat.Symlink && w.roots[path] && (w.o.Follow == nil || w.o.Follow(path)):
 		return w.link(f, path, path[len(path)-len(name):])
 	case visit:
 		return w.add(path, path[len(path)-len(name):], kind, f.dir, nil)

@@ -3,6 +3,8 @@
 package scan
 
 import (
+	"io/fs"
+	"os"
 	"path"
 	"path/filepath"
 	"slices"
@@ -111,12 +113,13 @@ func watched(r *rules.Rules, p string, isDir bool) bool {
 // scopes returns what a scan of paths walks: the paths themselves where they
 // are watched, and the roots below those that are not. A path through a link
 // to a watched directory is taken where it is watched. None is below another.
-func scopes(r *rules.Rules, paths []string) ([]string, error) {
+// Where a scan is lenient, paths that are not watched are left out if others are.
+func scopes(r *rules.Rules, paths []string, lenient bool) ([]string, error) {
 	var all []string
 	for _, p := range paths {
 		p = where(r, path.Clean(filepath.ToSlash(p)))
 		n := len(all)
-		if watched(r, p, true) {
+		if watched(r, p, true) && !behindLink(r, p) {
 			all = append(all, p)
 		}
 		for _, root := range roots(r) {
@@ -124,9 +127,12 @@ func scopes(r *rules.Rules, paths []string) ([]string, error) {
 				all = append(all, root)
 			}
 		}
-		if len(all) == n {
+		if len(all) == n && !lenient {
 			return nil, &pathError{p, ErrNotWatched}
 		}
+	}
+	if len(all) == 0 {
+		return nil, ErrNotWatched
 	}
 	return tops(all), nil
 }
@@ -157,6 +163,32 @@ func roots(r *rules.Rules) []string {
 		paths = append(paths, d.Path)
 	}
 	return paths
+}
+
+// rootsOf tells which paths are entries. Only those are followed where they are
+// links: a link anywhere else is watched for what it is, however the scan came
+// to it.
+func rootsOf(r *rules.Rules) func(path string) bool {
+	all := map[string]bool{}
+	for _, p := range roots(r) {
+		all[p] = true
+	}
+	return func(path string) bool { return all[path] }
+}
+
+// behindLink reports whether p, below its entry, lies behind a link: a scan of
+// everything would not come to it.
+func behindLink(r *rules.Rules, p string) bool {
+	entry, ok := r.ForDir(p)
+	if !ok {
+		return false
+	}
+	for up := path.Dir(p); up != entry.Path && fswalk.Within(up, entry.Path) && len(up) > 1; up = path.Dir(up) {
+		if info, err := os.Lstat(up); err == nil && info.Mode().Type() == fs.ModeSymlink {
+			return true
+		}
+	}
+	return false
 }
 
 // tops sorts paths as a walk does and leaves out those below another.

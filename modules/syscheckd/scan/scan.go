@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"path"
 	"path/filepath"
 	"slices"
@@ -45,7 +46,7 @@ func Run(ctx context.Context, db *baseline.DB, o Options, events Events) (*Resul
 	all := roots(o.Rules)
 	if len(o.Paths) > 0 {
 		var err error
-		if scope, err = scopes(o.Rules, o.Paths); err != nil {
+		if scope, err = scopes(o.Rules, o.Paths, o.Look); err != nil {
 			return result, err
 		}
 		all = below(all, scope)
@@ -106,18 +107,22 @@ func (j *joiner) run(roots []string) (err error) {
 		err = errors.Join(err, j.cur.Close())
 	}()
 	chooser := newChooser(j.o.Rules, roots)
+	configured := rootsOf(j.o.Rules)
 	live := j.o.Live
 	if live == nil {
 		live = &Live{}
 	}
 	if chooser.enter = live.Enter; chooser.enter != nil {
 		for _, r := range roots {
-			chooser.entering(r)
+			if configured(r) || isDir(r) {
+				chooser.entering(r)
+			}
 		}
 	}
 	walkErr := fswalk.Walk(j.ctx, fswalk.Options[finding]{
 		Roots:       roots,
 		Choose:      chooser.choose,
+		Follow:      configured,
 		Alias:       alias(j.o.Rules),
 		Inspector:   func() fswalk.Inspector[finding] { return newInspector(j.o, j.pace) },
 		Workers:     j.o.Workers,
@@ -134,6 +139,12 @@ func (j *joiner) run(roots []string) (err error) {
 		return err
 	}
 	return j.cover(roots)
+}
+
+// isDir reports whether p is a directory, and no link to one.
+func isDir(p string) bool {
+	info, err := os.Lstat(p)
+	return err == nil && info.IsDir()
 }
 
 // cover records that the roots are in the baseline now, all but those that
