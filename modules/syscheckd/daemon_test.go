@@ -37,6 +37,7 @@ type rig struct {
 	mu     sync.Mutex
 	cond   *sync.Cond
 	events []*event.Event
+	all    []string // every event in short, those taken away too
 }
 
 type lockedBuffer struct {
@@ -131,6 +132,7 @@ func (r *rig) take(_ context.Context, e *event.Event) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.events = append(r.events, e)
+	r.all = append(r.all, r.line(e))
 	r.cond.Broadcast()
 	return nil
 }
@@ -153,7 +155,7 @@ func (r *rig) expect(line string) *event.Event {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for {
-		i := slices.IndexFunc(r.events, func(e *event.Event) bool { return r.line(e) == line })
+		i := slices.IndexFunc(r.events, func(e *event.Event) bool { return satisfies(r.line(e), line) })
 		if i >= 0 {
 			e := r.events[i]
 			r.events = slices.Delete(r.events, i, i+1)
@@ -164,6 +166,20 @@ func (r *rig) expect(line string) *event.Event {
 		}
 		r.cond.Wait()
 	}
+}
+
+// satisfies tells whether an event is what was expected. That a new file was
+// seen under another name before is a matter of a moment.
+func satisfies(told, want string) bool {
+	name, created := strings.CutPrefix(want, "created ")
+	return told == want || created && strings.HasPrefix(told, "moved "+name+" from .")
+}
+
+// history is every event so far, in short.
+func (r *rig) history() []string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Clone(r.all)
 }
 
 // lines are all events in short. The caller holds mu.
@@ -179,14 +195,20 @@ func (r *rig) lines() []string {
 // of everything finds nothing new.
 func (r *rig) quiet() {
 	r.t.Helper()
-	must(r.t, r.daemon.ask(r.t.Context(), r.daemon.long, func(ctx context.Context) error {
-		return r.daemon.scanAll(ctx, "scheduled")
-	}))
+	r.scan()
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if len(r.events) != 0 {
 		r.t.Errorf("told without a reason: %q", r.lines())
 	}
+}
+
+// scan waits for a scan of everything.
+func (r *rig) scan() {
+	r.t.Helper()
+	must(r.t, r.daemon.ask(r.t.Context(), r.daemon.long, func(ctx context.Context) error {
+		return r.daemon.scanAll(ctx, "scheduled")
+	}))
 }
 
 func TestRealtime(t *testing.T) {

@@ -191,8 +191,16 @@ func (f *feed) note(e fswatch.Event, now time.Time) {
 		f.alarm()
 		return
 	}
-	if f.realtime(e.Path) {
-		f.pending.Add(e.Path, now)
+	if !f.realtime(e.Path) {
+		return
+	}
+	if e.Op&fswatch.Rename != 0 {
+		f.pending.Left(e.Path, now)
+		return
+	}
+	f.pending.Add(e.Path, now)
+	if e.Op&fswatch.Create != 0 {
+		f.pending.Arrived(e.Path, now)
 	}
 }
 

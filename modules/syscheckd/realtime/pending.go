@@ -25,6 +25,9 @@ import (
 const (
 	Settle  = 3 * time.Millisecond // after the last event of a quiet path
 	Slowest = time.Second          // between two looks at a path that keeps changing
+	// renameWait is how long the new name of a renamed file may take to come.
+	// The kernel tells both at once; the reader may be late.
+	renameWait = 200 * time.Millisecond
 	// treeSettle is the pause of a tree: each look costs a walk.
 	treeSettle = 100 * time.Millisecond
 	treeLimit  = 2 * time.Second // a tree that never rests is looked at this often
@@ -47,12 +50,14 @@ type Pending struct {
 	queue   byTime
 	folders map[string]int // names waiting, by folder
 	recent  map[string]look
+	left    string // the last name that was renamed away; "" once its new name is known
 }
 
 // item is one path, or one tree, that waits.
 type item struct {
 	path  string
 	tree  bool
+	left  bool      // it was renamed away
 	first time.Time // when it began to wait
 	due   time.Time
 	pause time.Duration
@@ -101,6 +106,32 @@ func (p *Pending) Add(name string, now time.Time) {
 	case len(p.items) > inAll:
 		p.collapse(now)
 	}
+}
+
+// Left notes that a file was renamed, and under which name it was known. Its new
+// name, if it is watched, comes as the next event; the two are looked at
+// together, so that a move is told as one.
+func (p *Pending) Left(name string, now time.Time) {
+	p.Add(name, now)
+	// A folder is told to be renamed twice: by the folder it was in, and by
+	// itself, after its new name.
+	if it := p.items[name]; it != nil && !it.tree && !it.left {
+		it.left = true
+		it.due = now.Add(renameWait)
+		heap.Fix(&p.queue, it.index)
+		p.left = name
+	}
+}
+
+// Arrived notes that the path just added is a new name.
+func (p *Pending) Arrived(name string, now time.Time) {
+	old, it := p.items[p.left], p.items[name]
+	p.left = ""
+	if old == nil || it == nil || old.tree || it.tree {
+		return
+	}
+	old.due = it.due
+	heap.Fix(&p.queue, old.index)
 }
 
 // AddTree notes that anything below a folder, or the folder itself, may have

@@ -39,6 +39,18 @@ func TestQuietPathIsLookedAtOnce(t *testing.T) {
 	want(t, p.Due(c.after(time.Hour)))
 }
 
+// TestRenameIsLookedAtTogether: whether the new name is watched or not.
+func TestRenameIsLookedAtTogether(t *testing.T) {
+	p, c := begin()
+	p.Left("/watched/old", c.now)
+	want(t, p.Due(c.after(2*Settle)))
+	p.Add("/watched/new", c.now)
+	p.Arrived("/watched/new", c.now)
+	want(t, p.Due(c.after(Settle)), Look{Path: "/watched/old"}, Look{Path: "/watched/new"})
+	p.Left("/watched/gone", c.after(time.Hour))
+	want(t, p.Due(c.after(renameWait)), Look{Path: "/watched/gone"})
+}
+
 // TestRestlessPath writes every millisecond for ten seconds.
 func TestRestlessPath(t *testing.T) {
 	p, c := begin()
