@@ -41,6 +41,10 @@ func TestMain(m *testing.M) {
 
 // beDaemon watches home/tree until it is killed. It says "ready" on stdout.
 func beDaemon(home string) int {
+	if err := limitWatches(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
 	conf := configOf(filepath.Join(home, "tree"))
 	conf.Settings.Queue = "yes"
 	d, err := newDaemon(modules.Env{
@@ -69,9 +73,22 @@ func configOf(tree string) *config.Config {
 // child starts the daemon in a process of its own and waits until it is ready.
 func (r *rig) child() *exec.Cmd {
 	r.t.Helper()
+	cmd := r.command()
+	r.run(cmd)
+	return cmd
+}
+
+// command is the daemon as a process.
+func (r *rig) command() *exec.Cmd {
 	cmd := exec.Command(os.Args[0])
 	cmd.Env = append(os.Environ(), asDaemon+"="+r.home)
 	cmd.Stderr = r.log
+	return cmd
+}
+
+// run starts the process and waits until it is ready.
+func (r *rig) run(cmd *exec.Cmd) {
+	r.t.Helper()
 	out, err := cmd.StdoutPipe()
 	must(r.t, err)
 	must(r.t, cmd.Start())
@@ -79,7 +96,6 @@ func (r *rig) child() *exec.Cmd {
 	if line, err := bufio.NewReader(out).ReadString('\n'); err != nil {
 		r.t.Fatalf("the daemon did not start: %q, %v\n%s", line, err, r.log)
 	}
-	return cmd
 }
 
 // kill is kill -9.

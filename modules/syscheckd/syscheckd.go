@@ -148,6 +148,9 @@ func (d *Daemon) loop(ctx context.Context) error {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
+		if d.wanted { // asked for while it scanned
+			d.alarm()
+		}
 		timer.Reset(d.untilNext())
 		var err error
 		select {
