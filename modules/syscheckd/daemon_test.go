@@ -26,7 +26,7 @@ const patience = time.Minute
 
 // rig is a running daemon over a tree of its own.
 type rig struct {
-	t      *testing.T
+	t      testing.TB
 	home   string
 	tree   string
 	conf   *config.Config
@@ -55,7 +55,7 @@ func (l *lockedBuffer) String() string { l.mu.Lock(); defer l.mu.Unlock(); retur
 
 // newRig makes a tree with the given files and a configuration that watches it
 // in real time. The home is short: the paths of sockets are bounded.
-func newRig(t *testing.T, names ...string) *rig {
+func newRig(t testing.TB, names ...string) *rig {
 	t.Helper()
 	home, err := os.MkdirTemp("", "h")
 	must(t, err)
@@ -79,7 +79,7 @@ func newRig(t *testing.T, names ...string) *rig {
 	return r
 }
 
-func must(t *testing.T, err error) {
+func must(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)

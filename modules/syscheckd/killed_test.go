@@ -140,7 +140,7 @@ func newFickle(home string) *fickle {
 }
 
 // open begins to listen; nothing is read before read.
-func (f *fickle) open(t *testing.T) {
+func (f *fickle) open(t testing.TB) {
 	t.Helper()
 	must(t, os.MkdirAll(filepath.Dir(f.path), 0o755))
 	os.Remove(f.path)

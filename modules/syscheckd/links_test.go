@@ -41,3 +41,19 @@ func TestLooksLeaveNoWatches(t *testing.T) {
 		t.Errorf("%d watches, before the files changed %d", after, before)
 	}
 }
+
+// TestSingleFile watches a file, and not the folder around it.
+func TestSingleFile(t *testing.T) {
+	r := newRig(t, "conf", "other")
+	r.conf.Syscheck.Directories[0].Path = r.path("conf")
+	r.start()
+	r.write("other", "changed")
+	r.write("conf", "changed")
+	r.expect("updated conf")
+	must(t, os.WriteFile(r.path("tmp"), []byte("replaced"), 0o644))
+	must(t, os.Rename(r.path("tmp"), r.path("conf")))
+	r.expect("updated conf")
+	r.write("conf", "changed after it was replaced")
+	r.expect("updated conf")
+	r.quiet()
+}

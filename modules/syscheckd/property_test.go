@@ -27,7 +27,7 @@ import (
 type tree map[string]string
 
 // treeOf reads the tree from the disk.
-func treeOf(t *testing.T, root string) tree {
+func treeOf(t testing.TB, root string) tree {
 	t.Helper()
 	found := tree{}
 	must(t, filepath.WalkDir(root, func(p string, d fs.DirEntry, err error) error {
@@ -59,7 +59,7 @@ func wordOf(p string, d fs.DirEntry) (string, error) {
 }
 
 // apply does to a tree what an event says, and refuses what can't be.
-func (tr tree) apply(t *testing.T, root string, e *event.Event) {
+func (tr tree) apply(t testing.TB, root string, e *event.Event) {
 	t.Helper()
 	name := strings.TrimPrefix(e.File.Path, root+"/")
 	_, known := tr[name]
