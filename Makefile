@@ -8,7 +8,6 @@ LDFLAGS   = -s -w -X hids/commands.version=$(VERSION)
 FUZZTIME ?= 10s
 CROSS     = linux/amd64 linux/arm64 linux/386 windows/amd64 freebsd/amd64 darwin/arm64
 LINT      = go tool -modfile=packaging/lint.mod golangci-lint
-NFPM      = go tool -modfile=packaging/nfpm.mod nfpm
 SIZE_LIMIT = 16777216
 
 .PHONY: all
@@ -64,6 +63,15 @@ bench-smoke: ## run every benchmark once at small size, to see that it works
 docs: ## write the man pages and the completions anew
 	rm -f packaging/man/*.1
 	go run ./packaging/docgen packaging
+
+.PHONY: packages
+packages: ## make deb, rpm and tar.gz for amd64 and arm64 in dist
+	rm -rf dist
+	packaging/build dist
+
+.PHONY: test-packages
+test-packages: setup ## build, install, use, upgrade and remove the packages in fresh Debian systems (as root)
+	packaging/test/run
 
 .PHONY: size
 size: build ## hold the stripped binary to its budget (16 MiB)

@@ -8,6 +8,7 @@ import "github.com/spf13/cobra"
 // exist is not here.
 func (p *program) subcommands() []*cobra.Command {
 	return []*cobra.Command{
+		p.adoptCommand(),
 		p.configCommand(),
 		p.eventsCommand(),
 		p.execdCommand(),
