@@ -7,15 +7,19 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
+	"log/slog"
 	"os"
 	"path/filepath"
 
 	"github.com/spf13/cobra"
 
+	"hids/config"
 	"hids/modules/all"
 	"hids/modules/event"
 	"hids/modules/supervisor"
 	"hids/modules/syscheckd"
+	"hids/platform/logging"
 	"hids/platform/paths"
 	"hids/platform/takeover"
 	"hids/platform/trust"
@@ -158,9 +162,13 @@ func (a *adoption) check(ctx context.Context, answer *adopted) error {
 		return err
 	}
 	answer.SumFields = syscheckd.SumFields(cfg, paths.Host{})
+	log := slog.New(logging.NewHandler(logging.NewOutput(io.Discard, a.p.stderr), logging.Options{Name: "hids adopt"}))
 	for _, d := range ossecDaemons() {
-		r := a.p.newRunner(&service{name: d.name, modules: all.Named(d.modules...), ossec: true, testOnly: true}, a.layout)
-		if err := supervisor.Check(r.options(ctx)); err != nil {
+		err := supervisor.Check(supervisor.Options{
+			Name: d.name, Modules: all.Named(d.modules...), Layout: a.layout, OSSEC: true, Log: log,
+			Load: func() (*config.Config, error) { return cfg, nil },
+		})
+		if err != nil {
 			return failWith(exitUsage, fmt.Errorf("%s would not start: %w", d.name, err))
 		}
 	}

@@ -62,12 +62,13 @@ for name in bin/ossec-control bin/ossec-execd bin/ossec-syscheckd active-respons
   chmod 0550 "/var/ossec/$name"
 done
 chmod 0770 /var/ossec/var/run
-echo '<ossec_config><client><server-ip>192.0.2.1</server-ip></client></ossec_config>' >/var/ossec/etc/ossec.conf
+echo '<ossec_config><syscheck><directories check_all="yes">/etc</directories></syscheck><client><server-ip>192.0.2.1</server-ip></client></ossec_config>' >/var/ossec/etc/ossec.conf
 printf 'DIRECTORY="/var/ossec"\nVERSION="v2.8.3"\nTYPE="agent"\n' >/etc/ossec-init.conf
 
 # look: everything but the file that is ours
 look() {
-  find /var/ossec ! -name hids.conf -printf '%p %m %u %g %l %T@\n' | sed '/^.var.ossec.etc /s/ [^ ]*$//' | sort
+  find /var/ossec -type d -printf '%p %m %u %g\n' | sort
+  find /var/ossec ! -type d ! -name hids.conf -printf '%p %m %u %g %l %T@\n' | sort
   find /var/ossec -type f ! -name hids.conf -exec sha256sum {} + | sort
 }
 look >/tmp/before

@@ -47,7 +47,7 @@ my $stop = 0; $SIG{TERM} = sub { $stop = 1 };
 socket(my $s, AF_UNIX, SOCK_DGRAM, 0) or die "socket: $!";
 connect($s, sockaddr_un("/var/ossec/queue/alerts/execq")) or die "connect: $!";
 while (!$stop) {
-  my $sent = send($s, "peer-talks0 - - 1445000000.1 5712 srv->/var/log/auth.log -\0", 0);
+  my $sent = send($s, "peer-talks0 - 192.0.2.1 1445000000.1 5712 srv->/var/log/auth.log -\0", 0);
   die "send: $!" if !defined $sent && !$!{EINTR};
   if (open(my $f, "<", "/root/request")) {
     my $request = <$f>;
@@ -70,7 +70,7 @@ request() {
 # It blocks an address, for two minutes.
 sed -i 's/^firewall-drop600 .*/&\nfirewall-drop120 - firewall-drop.sh - 120/' /var/ossec/etc/shared/ar.conf
 systemctl reload hids
-request "firewall-drop120 - - 203.0.113.7 1445000000.2 5712 srv->/var/log/auth.log -"
+request "firewall-drop120 - 203.0.113.7 1445000000.2 5712 srv->/var/log/auth.log -"
 await "the block" blocked 203.0.113.7
 started=$(date +%s)
 
@@ -82,7 +82,7 @@ await "the new version to run" version_runs 1.0.1
 await "the new version's answer" hids status
 blocked 203.0.113.7 || [ $(($(date +%s) - started)) -gt 118 ] || fail "the block was lost in the upgrade"
 kill -0 $peer || fail "the peer of execq has ended: $(cat /root/peer.log)"
-request "firewall-drop600 - - 203.0.113.8 1445000000.3 5712 srv->/var/log/auth.log -"
+request "firewall-drop600 - 203.0.113.8 1445000000.3 5712 srv->/var/log/auth.log -"
 await "a block by the old connection" blocked 203.0.113.8
 
 # Modules that are killed are started again, with their blocks.
