@@ -53,7 +53,6 @@ The configuration must be good, and nothing is done otherwise.`,
 	}
 	cmd.Flags().BoolVar(&a.apply, "apply", false, "do it")
 	cmd.Flags().BoolVar(&a.undo, "undo", false, "put OSSEC's own daemons back")
-	cmd.MarkFlagsMutuallyExclusive("apply", "undo")
 	return cmd
 }
 
@@ -71,6 +70,9 @@ type adoptedDaemon struct {
 }
 
 func (a *adoption) run(ctx context.Context) error {
+	if a.apply && a.undo {
+		return usageError("--apply and --undo are opposites")
+	}
 	answer, err := a.examine()
 	if err != nil {
 		return err
