@@ -72,7 +72,7 @@ func (d *Daemon) lookup(req request.Request) (arconf.Entry, program, error) {
 		return arconf.Entry{Name: "!" + req.Name, Executable: req.Name}, prog, err
 	}
 	var prog program
-	err := error(fs.ErrNotExist)
+	err := fs.ErrNotExist
 	found, known := d.table.lookup(req.Name, func(executable string) bool {
 		prog, err = p.find(executable)
 		return !errors.Is(err, fs.ErrNotExist)

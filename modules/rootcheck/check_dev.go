@@ -4,6 +4,7 @@ package rootcheck
 
 import (
 	"context"
+	"errors"
 	"io"
 	"path"
 	"slices"
@@ -61,7 +62,7 @@ func (w *devWalk) dir(d *hostfile.Dir, dir string, depth int) {
 		for _, name := range names {
 			w.entry(d, self, path.Join(dir, name), name, depth)
 		}
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return
 		}
 		if err != nil {

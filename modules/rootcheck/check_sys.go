@@ -4,6 +4,7 @@ package rootcheck
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"path"
@@ -181,7 +182,7 @@ func (w *sysWalk) list(d *hostfile.Dir, dir string, v *visit) listing {
 		for _, name := range names {
 			w.entry(d, dir, name, v, &l)
 		}
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			break
 		}
 		if err != nil {
@@ -291,7 +292,7 @@ func eachName(d folder, fn func(name string)) error {
 		for _, name := range names {
 			fn(name)
 		}
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return nil
 		}
 		if err != nil {

@@ -184,7 +184,7 @@ func (m *member) answer(ctx context.Context) {
 		m.log.Error("control socket failed", "err", err)
 		return
 	}
-	var h http.Handler = http.NotFoundHandler()
+	h := http.NotFoundHandler()
 	if c, ok := m.daemon.(modules.Controller); ok {
 		h = c.Control()
 	}

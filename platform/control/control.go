@@ -95,7 +95,7 @@ func Serve(ctx context.Context, l net.Listener, h http.Handler, log *slog.Logger
 	if err := srv.Shutdown(grace); err != nil {
 		_ = srv.Close()
 	}
-	<-ended
+	<-ended //nolint:errcheck // it is http.ErrServerClosed
 	return nil
 }
 

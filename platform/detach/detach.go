@@ -12,7 +12,7 @@ import (
 
 // Start starts the program at path with arguments.
 func Start(path string, args ...string) error {
-	cmd := exec.Command(path, args...)
+	cmd := exec.Command(path, args...) //nolint:forbidigo // it is to outlive its caller
 	cmd.Dir = root
 	cmd.SysProcAttr = attributes()
 	if err := cmd.Start(); err != nil {

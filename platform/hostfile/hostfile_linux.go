@@ -52,10 +52,10 @@ func (h *FS) open(op, path string, flags int) (*os.File, error) {
 	flags |= unix.O_CLOEXEC
 	for {
 		fd, err := h.openat(path, flags)
-		switch err {
-		case nil:
+		switch {
+		case err == nil:
 			return os.NewFile(uintptr(fd), path), nil
-		case unix.EINTR, unix.EAGAIN: // EAGAIN: a rename raced with RESOLVE_IN_ROOT
+		case errors.Is(err, unix.EINTR), errors.Is(err, unix.EAGAIN): // EAGAIN: a rename raced with RESOLVE_IN_ROOT
 			continue
 		}
 		return nil, &fs.PathError{Op: op, Path: path, Err: err}
@@ -240,9 +240,9 @@ func info(st *unix.Stat_t) Info {
 	return Info{
 		Mode:  mode(st.Mode),
 		Size:  st.Size,
-		Dev:   uint64(st.Dev),
-		Ino:   uint64(st.Ino),
-		Nlink: uint64(st.Nlink),
+		Dev:   uint64(st.Dev),   //nolint:unconvert // its size differs between architectures
+		Ino:   uint64(st.Ino),   //nolint:unconvert // its size differs between architectures
+		Nlink: uint64(st.Nlink), //nolint:unconvert // its size differs between architectures
 		UID:   st.Uid,
 		GID:   st.Gid,
 		Mtime: time.Unix(st.Mtim.Unix()),
@@ -279,7 +279,7 @@ func mode(m uint32) fs.FileMode {
 
 func ignoringEINTR(call func() error) error {
 	for {
-		if err := call(); err != unix.EINTR {
+		if err := call(); !errors.Is(err, unix.EINTR) {
 			return err
 		}
 	}

@@ -5,6 +5,7 @@ package proc
 import (
 	"bufio"
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -83,7 +84,7 @@ func ParseSymbols(r io.Reader) (Symbols, error) {
 		if err == io.EOF {
 			return s, nil
 		}
-		if err != nil && err != bufio.ErrBufferFull {
+		if err != nil && !errors.Is(err, bufio.ErrBufferFull) {
 			return Symbols{}, fmt.Errorf("read symbols: %w", err)
 		}
 	}

@@ -106,8 +106,11 @@ func ParseStatus(b []byte) (Status, error) {
 			}
 		}
 	}
-	if n.err != nil || s.Pid == 0 {
-		return Status{}, fmt.Errorf("parse status: no usable Pid line (%v)", n.err)
+	if n.err != nil {
+		return Status{}, fmt.Errorf("parse status: %w", n.err)
+	}
+	if s.Pid == 0 {
+		return Status{}, errors.New("parse status: no Pid line")
 	}
 	return s, nil
 }

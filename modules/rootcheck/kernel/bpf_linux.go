@@ -105,7 +105,9 @@ func hiddenPrograms(h paths.Host, list func() ([]bpf.Program, error)) (map[strin
 // open. Without CAP_SYS_PTRACE it knows fewer.
 func holders(h paths.Host) map[uint32]int {
 	held := make(map[uint32]int)
-	proc.FDs(h, []string{"anon_inode:bpf-prog", "anon_inode:bpf_link", "anon_inode:[bpf-prog]", "anon_inode:[bpf_link]"}, func(fd proc.FD) {
+	kinds := []string{"anon_inode:bpf-prog", "anon_inode:bpf_link", "anon_inode:[bpf-prog]", "anon_inode:[bpf_link]"}
+	// An error means fewer holders, as does a missing capability.
+	_, _ = proc.FDs(h, kinds, func(fd proc.FD) {
 		b, err := proc.ReadFile(h, fd.PID, "fdinfo/"+strconv.Itoa(fd.Number))
 		if err != nil {
 			return

@@ -157,7 +157,7 @@ func (e *evaluation) ask(ctx context.Context, c *Condition) verdict {
 	}
 	// What could not be read is neither so nor otherwise. OSSEC takes it for
 	// the opposite.
-	return verdict{holds: !v.holds && e.err == before}
+	return verdict{holds: !v.holds && e.err == before} //nolint:errorlint // the question is whether another fault has been kept
 }
 
 // askFiles is true for the first path of the list that answers yes (OSSEC 4.3

@@ -101,7 +101,7 @@ func (w *walk) dir(d *hostfile.Dir, dir string, depth int) error {
 				return err
 			}
 		}
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return nil
 		}
 		if err != nil {

@@ -27,7 +27,6 @@ type running struct {
 	file      string // without " (deleted)"
 	deleted   bool
 	argv0     string
-	parentExe string
 	container bool // has a pid of its own in another namespace
 }
 
