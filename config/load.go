@@ -48,9 +48,8 @@ func Default() *Config {
 			DiffQuota:   1 << 30,
 		},
 		Rootcheck: Rootcheck{
-			Frequency:  defaultRootcheckFrequency,
-			Off:        map[string]bool{},
-			HashSuffix: true,
+			Frequency: defaultRootcheckFrequency,
+			Off:       map[string]bool{},
 		},
 		ActiveResponse: ActiveResponse{
 			ProtectSSH:  true,

@@ -404,7 +404,7 @@ func TestOwnSettings(t *testing.T) {
 			<active-response><repeated_offenders>1</repeated_offenders></active-response></ossec_config>`,
 		"hids.conf": `<hids_config><settings><event_log_size>10MB</event_log_size><event_log_files>2</event_log_files><queue>no</queue><spool_size>1GB</spool_size></settings>
 			<syscheck><max_files_per_second>100</max_files_per_second><max_bytes_per_second>5MB</max_bytes_per_second><max_file_size>1GB</max_file_size><sum_fields>6</sum_fields></syscheck>
-			<rootcheck><hash_suffix>no</hash_suffix></rootcheck>
+			<rootcheck><hash_suffix>yes</hash_suffix></rootcheck>
 			<active-response><white_list>2001:db8::/32, 192.0.2.0/24</white_list><protect_ssh>no</protect_ssh><keep_on_stop>yes</keep_on_stop><concurrency>3</concurrency>
 			<deadline>2m</deadline><ipv6_prefix>64</ipv6_prefix><offenders_age>7d</offenders_age><repeated_offenders>5</repeated_offenders>
 			<notify><url>https://example.org/hook</url><command>/bin/tell it</command></notify></active-response></hids_config>`,
@@ -422,7 +422,7 @@ func TestOwnSettings(t *testing.T) {
 		t.Error(diff)
 	}
 	s := cfg.Syscheck
-	if s.MaxFilesPS != 100 || s.MaxBytesPS != 5<<20 || s.MaxFileSize != 1<<30 || s.SumFields != 6 || cfg.Rootcheck.HashSuffix {
+	if s.MaxFilesPS != 100 || s.MaxBytesPS != 5<<20 || s.MaxFileSize != 1<<30 || s.SumFields != 6 || !cfg.Rootcheck.HashSuffix {
 		t.Errorf("%+v", s)
 	}
 	if !slices.Equal(cfg.Manager.Addresses, []string{"192.0.2.1", "mgr.example"}) {
