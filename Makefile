@@ -69,6 +69,10 @@ packages: ## make deb, rpm and tar.gz for amd64 and arm64 in dist
 	rm -rf dist
 	packaging/build dist
 
+.PHONY: release
+release: packages ## make the packages and their checksums in dist
+	cd dist && sha256sum -- * >../SHA256SUMS && mv ../SHA256SUMS .
+
 .PHONY: test-packages
 test-packages: setup ## build, install, use, upgrade and remove the packages in fresh Debian systems (as root)
 	packaging/test/run
