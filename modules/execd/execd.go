@@ -271,6 +271,7 @@ func (d *Daemon) serve(ctx context.Context, in *execq.Receiver) error {
 	helpers.Go(func() { d.table.watch(helping) })
 	helpers.Go(func() { d.guard.resolve(helping) })
 	d.guard.refresh()
+	d.undoDue() // what is overdue goes before another block of the same target comes again
 	d.restore()
 	helpers.Go(func() { d.keep(helping) })
 	helpers.Go(func() { d.expire(helping) })

@@ -57,6 +57,9 @@ func (d *Daemon) undoDue() time.Duration {
 	for _, b := range d.store.TakeDue() {
 		jobs = append(jobs, d.jobFor(b, remove))
 	}
+	if len(jobs) > 0 {
+		d.commit(false) // before anything is undone
+	}
 	ready := d.enter(jobs)
 	if err := d.store.Compact(); err != nil {
 		d.log.Warn("journal of blocks can't be rewritten", "err", err)
@@ -143,6 +146,7 @@ func (d *Daemon) undoAll(ctx context.Context) {
 	defer cancel()
 	d.mu.Lock()
 	all := d.store.TakeAll()
+	d.commit(false)
 	d.mu.Unlock()
 	for i, b := range all {
 		if ctx.Err() != nil {

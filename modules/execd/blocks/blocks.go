@@ -272,7 +272,12 @@ func (s *Store) TakeAll() []*Block {
 	return all
 }
 
+// take is written down: after a crash in the middle of its undoing, a block must
+// not be taken for one in force, which a request would only prolong.
 func (s *Store) take(b *Block) *Block {
+	if !b.Ending {
+		s.write(record{Op: opEnd, ID: b.ID})
+	}
 	s.retire(b)
 	b.busy = true
 	return b
