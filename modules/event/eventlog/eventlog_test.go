@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -217,32 +218,42 @@ func TestFollow(t *testing.T) {
 			const n = 60
 			got := make(chan uint64)
 			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+			var both sync.WaitGroup
+			defer both.Wait()
 			defer cancel()
-			go func() {
+			both.Go(func() {
 				defer close(got)
 				for r, err := range Follow(ctx, path, Filter{}, fromEnd) {
+					if ctx.Err() != nil {
+						return
+					}
 					if err != nil {
 						t.Error(err)
 						return
 					}
-					got <- r.Event.Event.Sequence
+					select {
+					case got <- r.Event.Event.Sequence:
+					case <-ctx.Done():
+						return
+					}
 				}
-			}()
+			})
 			next := uint64(0)
 			if fromEnd {
 				// Nothing tells from outside when Follow stands at the end, so
 				// events are written until one comes out.
 				next = firstOf(t, w, got)
 			}
-			go func() {
+			both.Go(func() {
 				for i := next; i < n; i++ {
 					if i > 0 {
-						if err := w.Emit(ctx, numbered(i, "/"+strings.Repeat("x", 50_000))); err != nil {
+						// Not ctx: the last is read before Emit returns.
+						if err := w.Emit(context.WithoutCancel(ctx), numbered(i, "/"+strings.Repeat("x", 50_000))); err != nil {
 							t.Error(err)
 						}
 					}
 				}
-			}()
+			})
 			for want := next; want < n; want++ {
 				if seq, ok := <-got; !ok || seq != want {
 					t.Fatalf("got %d, %v, want %d", seq, ok, want)
