@@ -23,6 +23,7 @@ import (
 	"hids/platform/logging"
 	"hids/platform/paths"
 	"hids/platform/service"
+	"hids/platform/signals"
 )
 
 // ErrNothingEnabled means that the configuration switches every module off.
@@ -69,6 +70,7 @@ func Run(ctx context.Context, o Options) error {
 	if err != nil {
 		return err
 	}
+	signals.HeedReserved() // before any module is started
 	s := &supervisor{o: o, cfg: cfg, started: time.Now(), manager: service.NewManager()}
 	if len(s.enabled()) == 0 {
 		return ErrNothingEnabled

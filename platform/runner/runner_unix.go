@@ -12,6 +12,8 @@ import (
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"hids/platform/signals"
 )
 
 type groupSignal = syscall.Signal
@@ -46,6 +48,7 @@ func heed() {
 			signal.Notify(nobody, sig)
 		}
 	}
+	signals.HeedReserved()
 }
 
 // spawn starts the program with an empty signal mask: Go's child takes over the
