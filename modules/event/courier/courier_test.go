@@ -134,10 +134,13 @@ func TestPace(t *testing.T) {
 		c := start(t, r, func(c *Courier) { c.PerSecond = 10 })
 		put(t, c, slices.Repeat([]string{"m"}, 21)...)
 		time.Sleep(time.Minute)
-		if len(r.when) != 21 {
-			t.Fatalf("%d messages arrived", len(r.when))
+		r.mu.Lock()
+		when := slices.Clone(r.when)
+		r.mu.Unlock()
+		if len(when) != 21 {
+			t.Fatalf("%d messages arrived", len(when))
 		}
-		if took := r.when[20].Sub(r.when[0]); took != 2*time.Second {
+		if took := when[20].Sub(when[0]); took != 2*time.Second {
 			t.Errorf("20 messages at 10 a second took %v", took)
 		}
 	})
