@@ -37,7 +37,8 @@ type rig struct {
 	mu     sync.Mutex
 	cond   *sync.Cond
 	events []*event.Event
-	all    []string // every event in short, those taken away too
+	all    []string        // every event in short, those taken away too
+	first  map[string]bool // of a script: the names there were at the start
 }
 
 type lockedBuffer struct {
@@ -155,7 +156,7 @@ func (r *rig) expect(line string) *event.Event {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for {
-		i := slices.IndexFunc(r.events, func(e *event.Event) bool { return satisfies(r.line(e), line) })
+		i := slices.IndexFunc(r.events, func(e *event.Event) bool { return r.satisfies(r.line(e), line) })
 		if i >= 0 {
 			e := r.events[i]
 			r.events = slices.Delete(r.events, i, i+1)
@@ -169,10 +170,11 @@ func (r *rig) expect(line string) *event.Event {
 }
 
 // satisfies tells whether an event is what was expected. That a new file was
-// seen under another name before is a matter of a moment.
-func satisfies(told, want string) bool {
+// seen before, under the name of a temporary one, is a matter of a moment.
+func (r *rig) satisfies(told, want string) bool {
 	name, created := strings.CutPrefix(want, "created ")
-	return told == want || created && strings.HasPrefix(told, "moved "+name+" from .")
+	from, moved := strings.CutPrefix(told, "moved "+name+" from ")
+	return told == want || created && moved && r.first != nil && !r.first[from]
 }
 
 // history is every event so far, in short.

@@ -67,7 +67,9 @@ func (c *Client) dial(ctx context.Context) (net.Conn, error) {
 
 func dialError(err error) error {
 	switch {
-	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ECONNREFUSED):
+	// EINVAL: the path is longer than an address of a socket, unix(7), so nobody
+	// can listen there.
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ECONNREFUSED), errors.Is(err, syscall.EINVAL):
 		return fmt.Errorf("%w (%w)", ErrNotRunning, err)
 	case errors.Is(err, fs.ErrPermission):
 		return fmt.Errorf("%w; run this as root", err)
