@@ -37,8 +37,8 @@ import (
 // have come before the next command runs. A file that must be created may also
 // have been renamed from one that was not there at the start. At the end a scan
 // of everything must find nothing new, nothing but temporary files may have been
-// told besides, and all
-// events together must turn what was there at the start into what is there now.
+// told besides, and all events together must turn what was there at the start
+// into what is there now.
 type script struct {
 	steps    []step
 	tree     []string
