@@ -82,6 +82,9 @@ func (r *Receiver) Interrupt() {
 // Close ends the receiver; the socket stays where it is for the one who bound it.
 func (r *Receiver) Close() error { return r.conn.Close() }
 
+// mode is that of the socket: its group may send.
+const mode = 0o660
+
 // Owner is the owner and group of the socket at path.
 type Owner struct{ UID, GID uint32 }
 
@@ -105,11 +108,8 @@ func Listen(path string, gid int) (*os.File, error) {
 	if err := askForSender(u); err != nil && !errors.Is(err, errors.ErrUnsupported) {
 		return nil, fmt.Errorf("ask for senders' credentials: %w", err)
 	}
-	if err := os.Chown(path, -1, gid); err != nil {
+	if err := share(path, gid); err != nil {
 		return nil, fmt.Errorf("give request socket to its group: %w", err)
-	}
-	if err := os.Chmod(path, 0o660); err != nil {
-		return nil, fmt.Errorf("set mode of request socket: %w", err)
 	}
 	return u.File()
 }

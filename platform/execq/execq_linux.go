@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"net"
 	"os"
+	"strconv"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -70,6 +71,32 @@ func tryReceive(r *Receiver, buf []byte) (int, Sender, error) {
 		return 0, Sender{}, os.NewSyscallError("recvmsg", recvErr)
 	}
 	return n, parseSender(r.oob[:oobn]), nil
+}
+
+// share lets the group send. The folder belongs to an unprivileged user, who
+// may put a link to a file of root's where the socket was bound: what is opened
+// without following is looked at, and then changed by its descriptor.
+func share(path string, gid int) error {
+	fd, err := unix.Open(path, unix.O_PATH|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return &fs.PathError{Op: "open", Path: path, Err: err}
+	}
+	defer unix.Close(fd)
+	var st unix.Stat_t
+	if err := unix.Fstat(fd, &st); err != nil {
+		return &fs.PathError{Op: "stat", Path: path, Err: err}
+	}
+	if st.Mode&unix.S_IFMT != unix.S_IFSOCK || int(st.Uid) != unix.Geteuid() || st.Nlink != 1 {
+		return fmt.Errorf("%s was exchanged while it was bound: somebody else changes that folder", path)
+	}
+	if err := unix.Fchownat(fd, "", -1, gid, unix.AT_EMPTY_PATH); err != nil {
+		return &fs.PathError{Op: "chown", Path: path, Err: err}
+	}
+	// fchmod(2) refuses a descriptor of O_PATH; chmod(2) through proc(5) does not.
+	if err := unix.Chmod("/proc/self/fd/"+strconv.Itoa(fd), mode); err != nil {
+		return &fs.PathError{Op: "chmod", Path: path, Err: err}
+	}
+	return nil
 }
 
 // OwnerOf returns who owns the socket at path.

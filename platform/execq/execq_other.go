@@ -7,6 +7,7 @@ package execq
 import (
 	"errors"
 	"net"
+	"os"
 	"time"
 )
 
@@ -21,6 +22,14 @@ func parseSender([]byte) Sender { return Sender{} }
 
 func tryReceive(r *Receiver, buf []byte) (int, Sender, error) {
 	return r.Receive(buf, time.Now())
+}
+
+// share lets the group send.
+func share(path string, gid int) error {
+	if err := os.Lchown(path, -1, gid); err != nil {
+		return err
+	}
+	return os.Chmod(path, mode)
 }
 
 // OwnerOf returns who owns the socket at path.
