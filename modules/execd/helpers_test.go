@@ -43,7 +43,11 @@ func TestMain(m *testing.M) {
 	if filepath.Base(filepath.Dir(os.Args[0])) == "bin" && filepath.Base(filepath.Dir(filepath.Dir(os.Args[0]))) == "active-response" {
 		os.Exit(respond())
 	}
-	if os.Getenv("EXECD_TEST_CHILD") != "" {
+	switch os.Getenv("EXECD_TEST_CHILD") {
+	case "":
+	case "serve":
+		os.Exit(serveApart())
+	default:
 		os.Exit(child())
 	}
 	os.Exit(m.Run())
