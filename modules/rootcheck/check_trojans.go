@@ -7,6 +7,8 @@ import (
 	"context"
 	"crypto/md5"
 	"crypto/sha1"
+	"crypto/sha256"
+	"crypto/sha512"
 	"encoding/hex"
 	"fmt"
 	"hash"
@@ -288,7 +290,7 @@ func (t *trojanSearch) reportChanged(c candidate) {
 		Kind: check.Suspicious, Severity: 10, Rule: "package-checksum", Title: text, Wire: text,
 		Why: "The file is not the one that package " + event.SafeText(c.sum.Package) + " installed. " +
 			"Somebody exchanged it: an intruder, or an admin who built it anew without dpkg-divert.",
-		Advice:   "Install the package again (`apt install --reinstall`, `apk fix`) and keep a copy of this file.",
+		Advice:   "Install the package again (`apt install --reinstall`, `dnf reinstall`, `apk fix`) and keep a copy of this file.",
 		Evidence: map[string]string{"package": c.sum.Package, "expected_" + c.sum.Algo: c.sum.Hex},
 	}, c.path))
 }
@@ -300,14 +302,9 @@ func sumAs(ctx context.Context, files *hostfile.FS, p, algo string) (string, err
 		return "", err
 	}
 	defer f.Close()
-	var h hash.Hash
-	switch algo {
-	case "md5":
-		h = md5.New()
-	case "sha1":
-		h = sha1.New()
-	default:
-		return "", fmt.Errorf("unknown sum %q", algo)
+	h, err := hasher(algo)
+	if err != nil {
+		return "", err
 	}
 	n, err := io.Copy(h, io.LimitReader(f, maxProgram))
 	if err == nil && n == maxProgram {
@@ -317,4 +314,22 @@ func sumAs(ctx context.Context, files *hostfile.FS, p, algo string) (string, err
 		return "", err
 	}
 	return hex.EncodeToString(h.Sum(nil)), ctx.Err()
+}
+
+func hasher(algo string) (hash.Hash, error) {
+	switch algo {
+	case "md5":
+		return md5.New(), nil
+	case "sha1":
+		return sha1.New(), nil
+	case "sha224":
+		return sha256.New224(), nil
+	case "sha256":
+		return sha256.New(), nil
+	case "sha384":
+		return sha512.New384(), nil
+	case "sha512":
+		return sha512.New(), nil
+	}
+	return nil, fmt.Errorf("unknown sum %q", algo)
 }

@@ -8,10 +8,9 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"io"
-	"os"
 	"strings"
 
-	"hids/platform/paths"
+	"hids/platform/hostfile"
 )
 
 // apkInstalled is apk's database, see the Alpine wiki, "Apk spec": P: package,
@@ -20,12 +19,12 @@ const apkInstalled = "/lib/apk/db/installed"
 
 type apk struct{}
 
-func (apk) owners(ctx context.Context, h paths.Host, q *query) error {
-	return apk{}.sums(ctx, h, q)
+func (apk) owners(ctx context.Context, files *hostfile.FS, q *query) error {
+	return apk{}.sums(ctx, files, q)
 }
 
-func (apk) sums(ctx context.Context, h paths.Host, q *query) error {
-	f, err := os.Open(h.Path(apkInstalled))
+func (apk) sums(ctx context.Context, files *hostfile.FS, q *query) error {
+	f, _, err := files.Open(apkInstalled)
 	if err != nil {
 		return err
 	}

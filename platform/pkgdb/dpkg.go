@@ -5,20 +5,20 @@ package pkgdb
 import (
 	"bytes"
 	"context"
-	"errors"
 	"io"
 	"io/fs"
-	"os"
-	"path/filepath"
+	"path"
 	"strings"
 
-	"hids/platform/paths"
+	"hids/platform/hostfile"
 )
 
 // dpkg(1), FILES: info/PACKAGE[:ARCH].list and .md5sums, diversions.
 const (
 	dpkgInfo       = "/var/lib/dpkg/info"
 	dpkgDiversions = "/var/lib/dpkg/diversions"
+
+	maxDpkg = 64 << 20 // bytes of one file
 )
 
 type dpkg struct{}
@@ -26,13 +26,13 @@ type dpkg struct{}
 // diversion moves every package's FROM to TO, except the one's that asked.
 type diversion struct{ from, to, pkg string }
 
-func (dpkg) owners(ctx context.Context, h paths.Host, q *query) error {
-	div, err := readDiversions(h)
+func (dpkg) owners(ctx context.Context, files *hostfile.FS, q *query) error {
+	div, err := readDiversions(files)
 	if err != nil {
 		return err
 	}
 	away := expect(q, div)
-	return eachInfo(ctx, h, ".list", func(pkg string, data []byte) {
+	return eachInfo(ctx, files, ".list", func(pkg string, data []byte) {
 		for line := range bytes.Lines(data) {
 			line = bytes.TrimSuffix(line, []byte("\n"))
 			if len(line) > 0 && (q.wants(line) || away[string(line)] != nil) {
@@ -42,14 +42,14 @@ func (dpkg) owners(ctx context.Context, h paths.Host, q *query) error {
 	})
 }
 
-func (dpkg) sums(ctx context.Context, h paths.Host, q *query) error {
-	div, err := readDiversions(h)
+func (dpkg) sums(ctx context.Context, files *hostfile.FS, q *query) error {
+	div, err := readDiversions(files)
 	if err != nil {
 		return err
 	}
 	away := expect(q, div)
 	abs := make([]byte, 0, 512)
-	return eachInfo(ctx, h, ".md5sums", func(pkg string, data []byte) {
+	return eachInfo(ctx, files, ".md5sums", func(pkg string, data []byte) {
 		for line := range bytes.Lines(data) {
 			sum, name, ok := parseMD5Line(line)
 			if !ok {
@@ -90,9 +90,9 @@ func parseMD5Line(line []byte) (sum, name []byte, ok bool) {
 	return line[:32], line[34:], true
 }
 
-func readDiversions(h paths.Host) ([]diversion, error) {
-	data, err := os.ReadFile(h.Path(dpkgDiversions))
-	if errors.Is(err, fs.ErrNotExist) {
+func readDiversions(files *hostfile.FS) ([]diversion, error) {
+	data, err := files.ReadFile(dpkgDiversions, maxDpkg)
+	if hostfile.Gone(err) {
 		return nil, nil
 	}
 	if err != nil {
@@ -114,13 +114,12 @@ func parseDiversions(data []byte) []diversion {
 
 // eachInfo calls f with the contents of every info file that ends in suffix.
 // The contents are only valid during the call.
-func eachInfo(ctx context.Context, h paths.Host, suffix string, f func(pkg string, data []byte)) error {
-	dir := h.Path(dpkgInfo)
-	d, err := os.Open(dir)
+func eachInfo(ctx context.Context, files *hostfile.FS, suffix string, f func(pkg string, data []byte)) error {
+	d, err := files.OpenDir(dpkgInfo, true)
 	if err != nil {
 		return err
 	}
-	names, err := d.Readdirnames(-1)
+	names, err := d.Names(-1)
 	d.Close()
 	if err != nil {
 		return err
@@ -134,7 +133,7 @@ func eachInfo(ctx context.Context, h paths.Host, suffix string, f func(pkg strin
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		if err := readInto(&buf, filepath.Join(dir, name)); err != nil {
+		if err := readInto(&buf, files, path.Join(dpkgInfo, name)); err != nil {
 			return err
 		}
 		pkg, _, _ := strings.Cut(base, ":")
@@ -145,16 +144,19 @@ func eachInfo(ctx context.Context, h paths.Host, suffix string, f func(pkg strin
 
 // readInto replaces the buffer's contents with the file's. A package that is
 // removed while we read is no error.
-func readInto(buf *bytes.Buffer, p string) error {
+func readInto(buf *bytes.Buffer, files *hostfile.FS, p string) error {
 	buf.Reset()
-	f, err := os.Open(p)
-	if errors.Is(err, fs.ErrNotExist) {
+	f, _, err := files.Open(p)
+	if hostfile.Gone(err) {
 		return nil
 	}
 	if err != nil {
 		return err
 	}
 	defer f.Close()
-	_, err = io.Copy(buf, f)
+	n, err := buf.ReadFrom(io.LimitReader(f, maxDpkg+1))
+	if err == nil && n > maxDpkg {
+		err = &fs.PathError{Op: "read", Path: p, Err: hostfile.ErrTooLarge}
+	}
 	return err
 }
