@@ -122,6 +122,16 @@ func (r *rig) start() {
 	r.settled()
 }
 
+// await waits for what nobody signals.
+func (r *rig) await(what string, ok func() bool) {
+	r.t.Helper()
+	for deadline := time.Now().Add(2 * patience); !ok(); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			r.t.Fatalf("waited for %s\nlog:\n%s", what, r.log)
+		}
+	}
+}
+
 // settled waits until the loop is idle: a task between scans is done when
 // everything before it is.
 func (r *rig) settled() {

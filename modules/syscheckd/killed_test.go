@@ -126,11 +126,14 @@ func (r *rig) size(name string) int64 {
 
 // fickle is a reader of OSSEC's queue that comes and goes.
 type fickle struct {
-	path string
-	conn *net.UnixConn
-	mu   sync.Mutex
-	cond *sync.Cond
-	got  map[string][]int64 // sizes told, by path; -1: deleted
+	path    string
+	conn    *net.UnixConn
+	done    chan struct{} // closed when what read began has ended
+	mu      sync.Mutex    // guards what follows
+	cond    *sync.Cond
+	blocked bool
+	got     map[string][]int64 // sizes told, by path; -1: deleted
+	count   int                // messages about files
 }
 
 func newFickle(home string) *fickle {
@@ -151,10 +154,13 @@ func (f *fickle) open(t testing.TB) {
 
 // read reads until close, in another goroutine.
 func (f *fickle) read() {
-	conn := f.conn
+	conn, done := f.conn, make(chan struct{})
+	f.done = done
 	go func() {
+		defer close(done)
 		b := make([]byte, 8192)
 		for {
+			f.pass()
 			n, err := conn.Read(b)
 			if err != nil {
 				return
@@ -162,6 +168,38 @@ func (f *fickle) read() {
 			f.note(b[:n])
 		}
 	}()
+}
+
+// pass waits while the reader is blocked.
+func (f *fickle) pass() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for f.blocked {
+		f.cond.Wait()
+	}
+}
+
+func (f *fickle) block(blocked bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.blocked = blocked
+	f.cond.Broadcast()
+}
+
+// await waits until ok, which is called with mu held.
+func (f *fickle) await(r *rig, what func() string, ok func() bool) {
+	r.t.Helper()
+	deadline := time.Now().Add(2 * patience)
+	timer := time.AfterFunc(2*patience, func() { f.mu.Lock(); defer f.mu.Unlock(); f.cond.Broadcast() })
+	defer timer.Stop()
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for !ok() {
+		if time.Now().After(deadline) {
+			r.t.Fatalf("%s\nlog:\n%s", what(), r.log)
+		}
+		f.cond.Wait()
+	}
 }
 
 func (f *fickle) note(message []byte) {
@@ -177,6 +215,7 @@ func (f *fickle) note(message []byte) {
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	f.count++
 	if list := f.got[path]; len(list) == 0 || list[len(list)-1] != size {
 		f.got[path] = append(list, size) // told again is told once
 	}
@@ -186,21 +225,11 @@ func (f *fickle) note(message []byte) {
 // lastIs waits until the last that was told of a path is a size.
 func (f *fickle) lastIs(r *rig, name string, size int64) {
 	r.t.Helper()
-	deadline := time.Now().Add(patience)
-	timer := time.AfterFunc(patience, func() { f.mu.Lock(); defer f.mu.Unlock(); f.cond.Broadcast() })
-	defer timer.Stop()
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	for {
-		list := f.got[r.path(name)]
-		if len(list) > 0 && list[len(list)-1] == size {
-			return
-		}
-		if time.Now().After(deadline) {
-			r.t.Fatalf("%s: told %v, is %d\nlog:\n%s", name, list, size, r.log)
-		}
-		f.cond.Wait()
-	}
+	last := func() []int64 { return f.got[r.path(name)] }
+	f.await(r, func() string { return fmt.Sprintf("%s: told %v, is %d", name, last(), size) }, func() bool {
+		list := last()
+		return len(list) > 0 && list[len(list)-1] == size
+	})
 }
 
 func (f *fickle) close() {
@@ -220,13 +249,7 @@ func TestKilled(t *testing.T) {
 	f.open(t)
 	t.Cleanup(f.close)
 	random := rand.New(rand.NewPCG(4, 4))
-	kills := 40 // HIDS_KILLS makes it more
-	if s := os.Getenv("HIDS_KILLS"); s != "" {
-		n, err := strconv.Atoi(s)
-		must(t, err)
-		kills = n
-	}
-	for i := range kills {
+	for i := range sized(200, 40) {
 		switch i % 4 {
 		case 0: // it restarts and reads
 			f.close()
