@@ -22,8 +22,9 @@ type notifier struct {
 	log    *slog.Logger
 	done   chan struct{}
 
-	mu   sync.Mutex // guards dirs
-	dirs map[string]struct{}
+	mu    sync.Mutex // guards what follows
+	dirs  map[string]struct{}
+	above map[string]int // for each folder above a watched one, how many of those there are
 }
 
 // New starts a Watcher.
@@ -38,6 +39,7 @@ func New(log *slog.Logger) (Watcher, error) {
 		log:    log,
 		done:   make(chan struct{}),
 		dirs:   map[string]struct{}{},
+		above:  map[string]int{},
 	}
 	go n.pump()
 	return n, nil
@@ -49,8 +51,20 @@ func (n *notifier) Add(dir string) error {
 	if err := n.inner.Add(dir); err != nil {
 		return fmt.Errorf("watch %s: %w", dir, limit(err))
 	}
-	n.dirs[dir] = struct{}{}
+	if _, twice := n.dirs[dir]; !twice {
+		n.dirs[dir] = struct{}{}
+		n.count(dir, 1)
+	}
 	return nil
+}
+
+// count keeps above.
+func (n *notifier) count(dir string, by int) {
+	for up := filepath.Dir(dir); up != dir; dir, up = up, filepath.Dir(up) {
+		if n.above[up] += by; n.above[up] == 0 {
+			delete(n.above, up)
+		}
+	}
 }
 
 func (n *notifier) RemoveTree(dir string) {
@@ -59,9 +73,13 @@ func (n *notifier) RemoveTree(dir string) {
 	if _, ok := n.dirs[dir]; !ok {
 		return // most names that vanish are no watched folders
 	}
+	n.forget(dir)
+	if n.above[dir] == 0 {
+		return // as when a whole tree is deleted, folder by folder
+	}
 	below := strings.TrimSuffix(dir, string(filepath.Separator)) + string(filepath.Separator)
 	for d := range n.dirs {
-		if d == dir || strings.HasPrefix(d, below) {
+		if strings.HasPrefix(d, below) {
 			n.forget(d)
 		}
 	}
@@ -71,6 +89,7 @@ func (n *notifier) RemoveTree(dir string) {
 // error: it does so for a folder that is deleted.
 func (n *notifier) forget(dir string) {
 	delete(n.dirs, dir)
+	n.count(dir, -1)
 	if err := n.inner.Remove(dir); err != nil && !errors.Is(err, fsnotify.ErrNonExistentWatch) {
 		n.log.Debug("give up watching", "path", dir, "err", err)
 	}
@@ -86,6 +105,8 @@ func (n *notifier) Events() <-chan Event { return n.events }
 
 func (n *notifier) Close() error {
 	err := n.inner.Close()
+	for range n.events { // who read them may have stopped, and pump waits for room
+	}
 	<-n.done
 	return err
 }

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strconv"
 	"testing"
 	"time"
 )
@@ -114,5 +115,45 @@ func TestAddWhatIsNotThere(t *testing.T) {
 	}
 	if w.Count() != 0 {
 		t.Errorf("%d folders are watched", w.Count())
+	}
+}
+
+// TestCloseWithoutReader closes a Watcher of which nobody reads any more.
+func TestCloseWithoutReader(t *testing.T) {
+	w, err := New(slog.New(slog.DiscardHandler))
+	must(t, err)
+	dir := t.TempDir()
+	add(t, w, dir)
+	for i := range 5000 { // more than there is room for
+		must(t, os.WriteFile(filepath.Join(dir, strconv.Itoa(i)), nil, 0o600))
+	}
+	closed := make(chan error)
+	go func() { closed <- w.Close() }()
+	select {
+	case err := <-closed:
+		must(t, err)
+	case <-time.After(time.Minute):
+		t.Fatal("it waits for a reader")
+	}
+}
+
+// TestRemoveTree gives up a folder with all that is below it, over a gap too,
+// and nothing else.
+func TestRemoveTree(t *testing.T) {
+	w, dir := start(t)
+	all := []string{"a", "a/b", "a/b/c/d", "ab", "z"}
+	for _, name := range all {
+		must(t, os.MkdirAll(filepath.Join(dir, name), 0o700))
+		add(t, w, filepath.Join(dir, name))
+		add(t, w, filepath.Join(dir, name)) // does no harm
+	}
+	for _, c := range []struct {
+		name string
+		left int
+	}{{"a/b/c", 5}, {"a/b/c/d", 4}, {"z", 3}, {"a", 1}, {"a", 1}, {"ab", 0}} {
+		w.RemoveTree(filepath.Join(dir, c.name))
+		if got := w.Count(); got != c.left {
+			t.Errorf("without %s %d folders are watched, want %d", c.name, got, c.left)
+		}
 	}
 }
