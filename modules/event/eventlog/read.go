@@ -320,17 +320,30 @@ type logFile struct {
 	info fs.FileInfo
 }
 
+// listed returns the files of the log as they were at one moment: a rotation
+// between listing and looking would put the newest file in another's place.
+func (fo *follower) listed() ([]logFile, error) {
+	names, err := logFiles(fo.path, fo.filter.Since)
+	for err == nil {
+		files := make([]logFile, 0, len(names))
+		for _, name := range names {
+			if fi, err := os.Stat(name); err == nil {
+				files = append(files, logFile{name, fi})
+			}
+		}
+		before := names
+		if names, err = logFiles(fo.path, fo.filter.Since); slices.Equal(before, names) {
+			return files, err
+		}
+	}
+	return nil, err
+}
+
 // successor returns the file after the one being read.
 func (fo *follower) successor() (logFile, error) {
-	names, err := logFiles(fo.path, fo.filter.Since)
+	files, err := fo.listed()
 	if err != nil {
 		return logFile{}, err
-	}
-	files := make([]logFile, 0, len(names))
-	for _, name := range names {
-		if fi, err := os.Stat(name); err == nil {
-			files = append(files, logFile{name, fi})
-		}
 	}
 	if fo.file == nil {
 		return at(files, 0), nil
