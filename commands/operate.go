@@ -88,7 +88,7 @@ func (p *program) operateHere(ctx context.Context, layout paths.Layout, r operat
 		defer end.Close()
 		o.Events = events
 	}
-	s, err := session.Open(o)
+	s, err := p.openSession(o, r)
 	if err != nil {
 		return err
 	}
@@ -98,8 +98,25 @@ func (p *program) operateHere(ctx context.Context, layout paths.Layout, r operat
 	return errors.Join(p.operateOn(ctx, s, r, a), s.Close())
 }
 
+// target is a session of this process.
+type target interface {
+	operate.Target
+	Warnings() config.Faults
+	Expected(paths []string) int64
+	Close() error
+}
+
+// openSession opens what a request needs: a scan may have to leave messages for
+// a manager.
+func (p *program) openSession(o session.Options, r operate.Request) (target, error) {
+	if r.Verb != operate.Scan {
+		return session.Open(o)
+	}
+	return syscheckd.OpenOffline(o, paths.Host{})
+}
+
 // operateOn draws a progress bar while it scans.
-func (p *program) operateOn(ctx context.Context, s *session.Session, r operate.Request, a *answer) error {
+func (p *program) operateOn(ctx context.Context, s target, r operate.Request, a *answer) error {
 	var progress operate.Progress
 	if r.Verb == operate.Scan {
 		a.stopBar = p.progress(s.Expected(r.Paths), func() counter {

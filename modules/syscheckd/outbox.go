@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -17,6 +18,7 @@ import (
 	"hids/modules/syscheckd/record"
 	"hids/modules/syscheckd/scan"
 	"hids/modules/syscheckd/wire"
+	"hids/platform/fswalk"
 	"hids/platform/paths"
 	"hids/platform/queue"
 )
@@ -27,30 +29,35 @@ type outbox struct {
 	courier *courier.Courier // nil: there is no manager
 	spool   *spool.Spool
 	fields  wire.Fields
-	debt    bool // the spool was full: the baseline is to be sent again
+	mark    string // the file that says that the manager has heard of all that the baseline holds
+
+	told bool   // there is that file
+	debt bool   // the baseline is to be sent, or the rest of it
+	from string // where it goes on
 }
 
-// newOutbox opens the spool where a manager is to be told.
+// newOutbox opens the spool where a manager is to be told. Whoever has the
+// baseline open to write has the spool, too.
 func newOutbox(env modules.Env) (*outbox, error) {
+	o := &outbox{fields: fieldsOf(env), mark: filepath.Join(env.Layout.State("syscheckd"), "told")}
 	if !wantsQueue(env) {
-		return &outbox{}, nil
+		return o, o.unsaid()
 	}
-	s, err := spool.Open(spool.Options{
+	_, err := os.Stat(o.mark)
+	o.told = err == nil
+	o.spool, err = spool.Open(spool.Options{
 		Dir:      filepath.Join(env.Layout.State("syscheckd"), "spool"),
 		MaxBytes: env.Config.Settings.SpoolSize,
 	})
 	if err != nil {
 		return nil, err
 	}
-	return &outbox{
-		spool:  s,
-		fields: fieldsOf(env),
-		courier: &courier.Courier{
-			Spool: s, Queue: queue.New(env.Layout.Queue(), env.Layout.QueueWait()), Log: env.Log,
-			Never:     func(err error) bool { return errors.Is(err, queue.ErrTooLong) },
-			PerSecond: env.Config.Syscheck.MaxEventsPS,
-		},
-	}, nil
+	o.courier = &courier.Courier{
+		Spool: o.spool, Queue: queue.New(env.Layout.Queue(), env.Layout.QueueWait()), Log: env.Log,
+		Never:     func(err error) bool { return errors.Is(err, queue.ErrTooLong) },
+		PerSecond: env.Config.Syscheck.MaxEventsPS,
+	}
+	return o, nil
 }
 
 // wantsQueue tells whether there is an OSSEC beside hids: its socket exists, or
@@ -102,10 +109,51 @@ func parseFields(init string) wire.Fields {
 // wanted tells whether there is a manager to be told.
 func (o *outbox) wanted() bool { return o.courier != nil }
 
-// owes tells whether the baseline is to be sent again, now that there is room.
-func (o *outbox) owes() bool { return o.debt && o.spool.Stats().Messages == 0 }
+// unsaid notes that the baseline is about to hold what the manager has not
+// heard of.
+func (o *outbox) unsaid() error {
+	if o.courier != nil && !o.told {
+		return nil
+	}
+	if err := os.Remove(o.mark); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("note what the manager was told: %w", err)
+	}
+	o.told = false
+	return nil
+}
 
-func (o *outbox) settleDebt() { o.debt = false }
+// said notes that the manager hears of all that the baseline holds.
+func (o *outbox) said() error {
+	if o.courier == nil || o.told {
+		return nil
+	}
+	if err := o.sync(); err != nil {
+		return err
+	}
+	if err := os.WriteFile(o.mark, nil, 0o600); err != nil {
+		return fmt.Errorf("note what the manager was told: %w", err)
+	}
+	o.told = true
+	return nil
+}
+
+// owe notes from which path on the baseline is to be sent once there is room.
+func (o *outbox) owe(path string) {
+	if !o.debt || fswalk.Compare(path, o.from) < 0 {
+		o.from = path
+	}
+	o.debt = true
+}
+
+// crowded tells that more waits than should be added to without need.
+func (o *outbox) crowded() bool {
+	s := o.spool.Stats()
+	return s.Bytes > s.Limit/4
+}
+
+// owes tells whether the baseline, or the rest of it, is to be sent, and there
+// is room for it.
+func (o *outbox) owes() bool { return o.debt && !o.crowded() }
 
 // run carries messages until ctx ends.
 func (o *outbox) run(ctx context.Context) error {
@@ -152,17 +200,26 @@ func (o *outbox) say(messages ...string) {
 	}
 }
 
-// seeded tells of a file that is in the baseline for the first time.
+// seeded tells of a file that is in the baseline for the first time. Without
+// room for it, it is owed with all behind it.
 func (o *outbox) seeded(path string, r *record.Record, entry *config.Directory) error {
+	if o.debt && fswalk.Compare(path, o.from) >= 0 {
+		return nil
+	}
+	err := o.state(path, r, entry)
+	if errors.Is(err, spool.ErrFull) {
+		o.owe(path)
+		return o.unsaid()
+	}
+	return err
+}
+
+// state tells what a file is.
+func (o *outbox) state(path string, r *record.Record, entry *config.Directory) error {
 	if o.courier == nil || !wire.Told(r) {
 		return nil
 	}
-	err := o.courier.Put(wire.File(path, r, entry.Checks, o.fields))
-	if errors.Is(err, spool.ErrFull) {
-		o.debt = true
-		return nil
-	}
-	return err
+	return o.courier.Put(wire.File(path, r, entry.Checks, o.fields))
 }
 
 // change tells of a change; diff is OSSEC's form of what changed inside. When
@@ -192,16 +249,12 @@ func (o *outbox) messages(c *scan.Change, diff func(fields int) string) [][]byte
 	var list [][]byte
 	switch {
 	case c.Action == scan.Moved:
-		if wire.Told(c.Old) {
-			list = append(list, wire.Deleted(c.From, c.Old, checks, o.fields))
-		}
+		list = o.gone(c.From, c.Old, checks)
 		if wire.Told(c.New) {
 			list = append(list, wire.File(c.Path, c.New, checks, o.fields))
 		}
 	case c.New == nil:
-		if wire.Told(c.Old) {
-			list = append(list, wire.Deleted(c.Path, c.Old, checks, o.fields))
-		}
+		list = o.gone(c.Path, c.Old, checks)
 	case wire.Told(c.New) || wire.Told(c.Old):
 		if c.Old != nil && wire.Told(c.Old) && wire.Sum(c.Old, checks, o.fields) == wire.Sum(c.New, checks, o.fields) {
 			return nil // what changed is not in a sum
@@ -209,4 +262,17 @@ func (o *outbox) messages(c *scan.Change, diff func(fields int) string) [][]byte
 		list = append(list, wire.Changed(c.Path, c.New, checks, o.fields, diff(int(o.fields))))
 	}
 	return list
+}
+
+// gone are the messages of a deletion. Only what was told may be told to be
+// gone; what may not have been is told before.
+func (o *outbox) gone(path string, old *record.Record, checks config.Check) [][]byte {
+	if !wire.Told(old) {
+		return nil
+	}
+	var list [][]byte
+	if !o.told {
+		list = append(list, wire.File(path, old, checks, o.fields))
+	}
+	return append(list, wire.Deleted(path, old, checks, o.fields))
 }

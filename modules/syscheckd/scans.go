@@ -12,6 +12,7 @@ import (
 	"hids/modules/syscheckd/scan"
 	"hids/modules/syscheckd/session"
 	"hids/modules/syscheckd/wire"
+	"hids/platform/fswalk"
 )
 
 // untilNext is how long nothing is due, as far as can be known.
@@ -21,6 +22,9 @@ func (d *Daemon) untilNext() time.Duration {
 	d.mu.Lock()
 	d.status.Next = next
 	d.mu.Unlock()
+	if d.out.debt {
+		return time.Second // until there is room
+	}
 	return min(max(next.Sub(now), 0), glance)
 }
 
@@ -71,8 +75,8 @@ func (d *Daemon) scanAll(ctx context.Context, trigger string) error {
 	d.status.began = began
 	d.mu.Unlock()
 	result, err := d.scan(ctx, session.Scan{Trigger: trigger})
-	if err == nil && first {
-		err = d.forward(ctx)
+	if err == nil {
+		err = d.catchUp(ctx, first, result.First)
 	}
 	if err != nil {
 		return err
@@ -194,24 +198,46 @@ func (d *Daemon) look(ctx context.Context) ([]string, error) {
 	return paths, err
 }
 
-// forward sends the manager all that the baseline holds.
-func (d *Daemon) forward(ctx context.Context) error {
-	if !d.out.wanted() {
+// catchUp lets the manager know the whole baseline after a start. The scan that
+// made the baseline has told all of it already. What still waits from before is
+// not put behind itself: a daemon that is started again and again while agentd
+// is away would fill the spool with what is known.
+func (d *Daemon) catchUp(ctx context.Context, first, made bool) error {
+	switch {
+	case !d.out.wanted():
+		return nil
+	case made && !d.out.debt:
+		return d.out.said()
+	case first && !made:
+		d.out.owe("")
+	}
+	if !d.out.owes() {
 		return nil
 	}
-	d.out.settleDebt()
+	return d.forward(ctx)
+}
+
+// forward sends the manager what it is owed of the baseline, as far as there is
+// room.
+func (d *Daemon) forward(ctx context.Context) error {
+	from := d.out.from
 	err := d.session.Each(nil, func(path string, r *record.Record) error {
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
 		entry, ok := d.session.Rules().For(path)
-		if !ok {
+		if !ok || fswalk.Compare(path, from) < 0 {
 			return nil
 		}
-		return d.out.seeded(path, r, &entry)
+		d.out.from = path
+		return d.out.state(path, r, &entry)
 	})
 	if errors.Is(err, spool.ErrFull) {
-		return nil // owed: tried again when the spool has emptied
+		return nil // the rest is still owed
 	}
-	return err
+	if err != nil {
+		return err
+	}
+	d.out.debt = false
+	return d.out.said()
 }

@@ -46,6 +46,7 @@ type Courier struct {
 	refused atomic.Int64
 	up      atomic.Bool
 	held    atomic.Bool
+	full    atomic.Bool // said so
 }
 
 // Status is what an operator wants to know of a courier.
@@ -59,7 +60,14 @@ type Status struct {
 
 // Put takes messages over, all or none; it never waits for the reader. With
 // spool.ErrFull they are dropped, counted, and must be found again later.
-func (c *Courier) Put(messages ...[]byte) error { return c.Spool.Append(messages...) }
+func (c *Courier) Put(messages ...[]byte) error {
+	err := c.Spool.Append(messages...)
+	if errors.Is(err, spool.ErrFull) && !c.full.Swap(true) {
+		c.Log.Error("no room in the spool: what it can't take waits for a later scan", "err", err,
+			"hint", "see why the queue is not read, or raise spool_size")
+	}
+	return err
+}
 
 // Sync returns once the messages put would survive a crash of the machine.
 func (c *Courier) Sync() error { return c.Spool.Sync() }
@@ -95,13 +103,15 @@ func (c *Courier) Run(ctx context.Context) error {
 }
 
 // tellDropped says how many messages found no room since it last said so, once
-// there is room again.
+// there is plenty again.
 func (c *Courier) tellDropped(before int64) int64 {
-	now := c.Spool.Stats().Dropped
-	if now != before {
-		c.Log.Warn("the spool was full: messages were left out and wait for the next scan", "count", now-before)
+	s := c.Spool.Stats()
+	if s.Dropped == before || s.Bytes > s.Limit/2 {
+		return before
 	}
-	return now
+	c.full.Store(false)
+	c.Log.Warn("there is room in the spool again: messages were left out and wait for a later scan", "count", s.Dropped-before)
+	return s.Dropped
 }
 
 // carry sends one message, trying again until it is taken. It returns false

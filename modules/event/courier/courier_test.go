@@ -3,10 +3,12 @@
 package courier
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"log/slog"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -145,3 +147,50 @@ func TestPace(t *testing.T) {
 		}
 	})
 }
+
+// TestFull says once that there is no room, and how much was left out when
+// there is plenty again.
+func TestFull(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := &reader{away: true}
+		var log lockedBuffer
+		s, err := spool.Open(spool.Options{Dir: t.TempDir(), MaxBytes: 100})
+		if err != nil {
+			t.Fatal(err)
+		}
+		c := start(t, r, func(c *Courier) {
+			c.Spool.Close()
+			c.Spool, c.Log = s, slog.New(slog.NewTextHandler(&log, nil))
+		})
+		for range 10 { // of 12 bytes each with its frame: eight have room
+			if err := c.Put([]byte("four")); err != nil && !errors.Is(err, spool.ErrFull) {
+				t.Fatal(err)
+			}
+		}
+		if got := c.Status().Spool.Dropped; got != 2 {
+			t.Errorf("%d dropped, want 2", got)
+		}
+		if got := strings.Count(log.String(), "no room in the spool"); got != 1 {
+			t.Errorf("said %d times that there is no room", got)
+		}
+		r.set(func(r *reader) { r.away = false })
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		if got := strings.Count(log.String(), `left out and wait for a later scan" count=2`); got != 1 {
+			t.Errorf("said %d times how many were left out:\n%s", got, &log)
+		}
+	})
+}
+
+type lockedBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *lockedBuffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *lockedBuffer) String() string { l.mu.Lock(); defer l.mu.Unlock(); return l.b.String() }

@@ -21,7 +21,7 @@ import (
 )
 
 // ErrFull means that a message was dropped since the spool holds as many bytes
-// as it may. The caller should leave undone what the message tells of, so that
+// as it may, or the disk takes no more. The caller should leave undone what the message tells of, so that
 // it is found again later.
 var ErrFull = errors.New("spool is full")
 
@@ -42,6 +42,7 @@ type Options struct {
 type Stats struct {
 	Messages int64 `json:"messages"` // not yet acknowledged
 	Bytes    int64 `json:"bytes"`    // on disk, framing included
+	Limit    int64 `json:"limit"`    // on Bytes
 	Dropped  int64 `json:"dropped"`  // refused with ErrFull since Open
 	Corrupt  int64 `json:"corrupt"`  // segments cut short since Open
 }
@@ -75,7 +76,7 @@ func Open(o Options) (*Spool, error) {
 	if err := os.MkdirAll(o.Dir, 0o700); err != nil {
 		return nil, fmt.Errorf("open spool: %w", err)
 	}
-	s := &Spool{opts: o, grown: make(chan struct{})}
+	s := &Spool{opts: o, grown: make(chan struct{}), stats: Stats{Limit: o.MaxBytes}}
 	if err := s.load(); err != nil {
 		s.Close()
 		return nil, fmt.Errorf("open spool: %w", err)
@@ -103,7 +104,8 @@ func (s *Spool) Append(messages ...[]byte) error {
 		return ErrFull
 	}
 	if err := s.write(frames); err != nil {
-		return fmt.Errorf("append to spool: %w", err)
+		s.stats.Dropped += int64(len(messages))
+		return fmt.Errorf("append to spool: %w: %w", ErrFull, err)
 	}
 	s.stats.Messages += int64(len(messages))
 	s.stats.Bytes += int64(len(frames))

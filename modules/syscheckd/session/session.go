@@ -250,7 +250,8 @@ type run struct {
 	maker   *report.Maker
 	ctx     context.Context //nolint:containedctx // the callbacks of a scan have none of their own
 	own     int64           // faults that are not of the scan itself
-	logFail bool
+	logFail bool            // said so
+	later   bool            // said so
 }
 
 // change is called before the baseline takes a change over: an event may be
@@ -258,6 +259,7 @@ type run struct {
 func (r *run) change(c *scan.Change) error {
 	if r.o.Tell != nil {
 		if err := r.o.Tell(c, func(fields int) string { return r.wireDiff(c, fields) }); err != nil {
+			r.putOff(c, err)
 			return err
 		}
 	}
@@ -273,6 +275,15 @@ func (r *run) change(c *scan.Change) error {
 		r.extra(scan.Fault{Path: c.Path, Err: fmt.Errorf("log the event: %w", err)})
 	}
 	return nil
+}
+
+// putOff tells of the first change that is left for a later scan to find.
+func (r *run) putOff(c *scan.Change, err error) {
+	if !errors.Is(err, scan.ErrLater) || r.later {
+		return
+	}
+	r.later = true
+	r.extra(scan.Fault{Path: c.Path, Err: err})
 }
 
 func (r *run) forget(c *scan.Change) {
