@@ -10,6 +10,7 @@ func (p *program) subcommands() []*cobra.Command {
 	return []*cobra.Command{
 		p.adoptCommand(),
 		p.configCommand(),
+		p.doctorCommand(),
 		p.eventsCommand(),
 		p.execdCommand(),
 		p.reloadCommand(),

@@ -147,6 +147,9 @@ func (nft) Usable(ctx context.Context) error {
 	return nil
 }
 
+// Nftables says why nftables can't be used here, or nil.
+func Nftables(ctx context.Context) error { return nft{}.Usable(ctx) }
+
 // Repair puts back the table, its chain or its rules. Elements that were
 // flushed with them are the caller's to add.
 func (nft) Repair(ctx context.Context) (repaired bool, err error) {

@@ -39,6 +39,18 @@ func (c Cap) String() string {
 	return capNames[c]
 }
 
+// CapsIn returns the capabilities of a set as the kernel writes it, CapEff of
+// proc_pid_status(5), that this program has names for.
+func CapsIn(set uint64) []Cap {
+	var caps []Cap
+	for i := range capNames {
+		if set&(1<<i) != 0 {
+			caps = append(caps, Cap(i))
+		}
+	}
+	return caps
+}
+
 // capNames are the capabilities in the order of linux/capability.h.
 var capNames = [...]string{
 	"CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_DAC_READ_SEARCH", "CAP_FOWNER", "CAP_FSETID", "CAP_KILL",

@@ -21,6 +21,9 @@ func ParseCaps(names []string) ([]Cap, error) {
 // String returns the name.
 func (c Cap) String() string { return string(c) }
 
+// CapsIn returns none.
+func CapsIn(uint64) []Cap { return nil }
+
 // Held returns none: there are no capabilities here to be handed on.
 func Held(caps []Cap) (held, missing []Cap) { return nil, caps }
 

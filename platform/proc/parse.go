@@ -71,6 +71,14 @@ func (n *numberReader) uint(s string) uint64 {
 	return v
 }
 
+func (n *numberReader) hex(s string) uint64 {
+	v, err := strconv.ParseUint(s, 16, 64)
+	if err != nil && n.err == nil {
+		n.err = err
+	}
+	return v
+}
+
 // Status is what is used of /proc/PID/status, proc_pid_status(5).
 type Status struct {
 	Name      string
@@ -78,6 +86,8 @@ type Status struct {
 	TracerPid int
 	UID       int   // effective
 	NSpid     []int // the pid in each namespace, ours first; several: in a container
+	CapEff    uint64
+	NoNewPriv bool
 }
 
 // ParseStatus reads /proc/PID/status. Lines that it does not know are skipped.
@@ -100,6 +110,10 @@ func ParseStatus(b []byte) (Status, error) {
 			if f := strings.Fields(value); len(f) == 4 {
 				s.UID = n.int(f[1])
 			}
+		case "CapEff":
+			s.CapEff = n.hex(value)
+		case "NoNewPrivs":
+			s.NoNewPriv = value == "1"
 		case "NSpid":
 			for _, f := range strings.Fields(value) {
 				s.NSpid = append(s.NSpid, n.int(f))

@@ -23,8 +23,8 @@ func TestParseStat(t *testing.T) {
 }
 
 func TestParseStatus(t *testing.T) {
-	got, err := ParseStatus([]byte("Name:\tx: y\nTgid:\t7\nPid:\t8\nTracerPid:\t9\nUid:\t1\t2\t3\t4\nNSpid:\t8\t1\n"))
-	want := Status{Name: "x: y", Tgid: 7, Pid: 8, TracerPid: 9, UID: 2, NSpid: []int{8, 1}}
+	got, err := ParseStatus([]byte("Name:\tx: y\nTgid:\t7\nPid:\t8\nTracerPid:\t9\nUid:\t1\t2\t3\t4\nNSpid:\t8\t1\nCapEff:\t0000000000000084\nNoNewPrivs:\t1\n"))
+	want := Status{Name: "x: y", Tgid: 7, Pid: 8, TracerPid: 9, UID: 2, NSpid: []int{8, 1}, CapEff: 0x84, NoNewPriv: true}
 	if err != nil {
 		t.Fatal(err)
 	}
