@@ -23,8 +23,16 @@ type notifier struct {
 	done   chan struct{}
 
 	mu    sync.Mutex // guards what follows
-	dirs  map[string]struct{}
-	above map[string]int // for each folder above a watched one, how many of those there are
+	dirs  map[string]identity
+	byID  map[identity]string // the same the other way round; not the unknown
+	above map[string]int      // for each folder above a watched one, how many of those there are
+}
+
+// identity tells one folder from others, whatever its name. The zero identity
+// is that of all folders on systems where a watch belongs to a path.
+type identity struct {
+	device, inode uint64
+	born          int64 // numbers of inodes are used again
 }
 
 // New starts a Watcher.
@@ -38,24 +46,63 @@ func New(log *slog.Logger) (Watcher, error) {
 		events: make(chan Event, 1024),
 		log:    log,
 		done:   make(chan struct{}),
-		dirs:   map[string]struct{}{},
+		dirs:   map[string]identity{},
+		byID:   map[identity]string{},
 		above:  map[string]int{},
 	}
 	go n.pump()
 	return n, nil
 }
 
+// attempts is how often a folder is added that is another one each time.
+const attempts = 8
+
+// Add knows which folder it is that has the name. fsnotify knows names only,
+// while a watch of inotify(7) is on the folder: asked for a folder that it knows
+// under another name it goes on with that one, and asked so for a name that it
+// knows too it loses both. So it is never asked for what it knows.
 func (n *notifier) Add(dir string) error {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if err := n.inner.Add(dir); err != nil {
-		return fmt.Errorf("watch %s: %w", dir, limit(err))
+	for range attempts {
+		id, err := identify(dir)
+		if err != nil {
+			return fmt.Errorf("watch: %w", err)
+		}
+		if n.known(dir, id) {
+			return nil
+		}
+		if err := n.inner.Add(dir); err != nil {
+			return fmt.Errorf("watch %s: %w", dir, limit(err))
+		}
+		if now, err := identify(dir); err == nil && now == id {
+			n.remember(dir, id)
+			return nil
+		}
+		n.drop(dir) // whose watch it got is not known
 	}
-	if _, twice := n.dirs[dir]; !twice {
-		n.dirs[dir] = struct{}{}
-		n.count(dir, 1)
+	return fmt.Errorf("watch %s: it is another folder each time", dir)
+}
+
+// known tells whether the folder is watched already. Another folder that was
+// watched under this name, and this one under a name that it had, are given up.
+func (n *notifier) known(dir string, id identity) bool {
+	was, ok := n.dirs[dir]
+	if ok && was == id {
+		return id != (identity{})
 	}
-	return nil
+	if ok {
+		n.removeTree(dir)
+	}
+	other, ok := n.byID[id]
+	if !ok {
+		return false
+	}
+	if still, err := identify(other); err == nil && still == id {
+		return true // mounted twice: it has one watch, and is told under one name
+	}
+	n.removeTree(other)
+	return false
 }
 
 // count keeps above.
@@ -70,9 +117,12 @@ func (n *notifier) count(dir string, by int) {
 func (n *notifier) RemoveTree(dir string) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if _, ok := n.dirs[dir]; !ok {
-		return // most names that vanish are no watched folders
+	if _, ok := n.dirs[dir]; ok { // most names that vanish are no watched folders
+		n.removeTree(dir)
 	}
+}
+
+func (n *notifier) removeTree(dir string) {
 	n.forget(dir)
 	if n.above[dir] == 0 {
 		return // as when a whole tree is deleted, folder by folder
@@ -85,11 +135,26 @@ func (n *notifier) RemoveTree(dir string) {
 	}
 }
 
-// forget gives up one folder. That the kernel has given it up already is no
-// error: it does so for a folder that is deleted.
+func (n *notifier) remember(dir string, id identity) {
+	if _, twice := n.dirs[dir]; !twice {
+		n.count(dir, 1)
+	}
+	n.dirs[dir] = id
+	if id != (identity{}) {
+		n.byID[id] = dir
+	}
+}
+
 func (n *notifier) forget(dir string) {
+	delete(n.byID, n.dirs[dir])
 	delete(n.dirs, dir)
 	n.count(dir, -1)
+	n.drop(dir)
+}
+
+// drop gives up one watch. That the kernel has given it up already is no error:
+// it does so for a folder that is deleted.
+func (n *notifier) drop(dir string) {
 	if err := n.inner.Remove(dir); err != nil && !errors.Is(err, fsnotify.ErrNonExistentWatch) {
 		n.log.Debug("give up watching", "path", dir, "err", err)
 	}

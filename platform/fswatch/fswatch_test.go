@@ -92,6 +92,38 @@ func TestRenamedFolder(t *testing.T) {
 	}
 }
 
+// TestSwappedFolders adds folders that have swapped their names before anybody
+// was told of it: from then on each is told under the name that it has.
+func TestSwappedFolders(t *testing.T) {
+	w, dir := start(t)
+	a, b := filepath.Join(dir, "a"), filepath.Join(dir, "b")
+	for _, d := range []string{a, b} {
+		must(t, os.MkdirAll(filepath.Join(d, "sub"), 0o700))
+		add(t, w, d, filepath.Join(d, "sub"))
+	}
+	for range 3 {
+		must(t, os.Rename(a, a+".tmp"))
+		must(t, os.Rename(b, a))
+		must(t, os.Rename(a+".tmp", b))
+		add(t, w, a, filepath.Join(a, "sub"), b, filepath.Join(b, "sub"))
+		for _, name := range []string{"a/f", "a/sub/f", "b/f", "b/sub/f"} {
+			path := filepath.Join(dir, name)
+			must(t, os.WriteFile(path, nil, 0o600))
+			await(t, w, path, Create)
+			must(t, os.Remove(path))
+			await(t, w, path, Remove)
+		}
+	}
+	if got := w.Count(); got != 4 {
+		t.Errorf("%d folders are watched, want 4", got)
+	}
+	w.RemoveTree(a)
+	w.RemoveTree(b)
+	if got := w.Count(); got != 0 {
+		t.Errorf("%d folders are watched, want none", got)
+	}
+}
+
 func TestDeletedFolder(t *testing.T) {
 	w, dir := start(t)
 	sub := filepath.Join(dir, "sub")
