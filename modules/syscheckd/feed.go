@@ -238,6 +238,19 @@ func (f *feed) take(now time.Time) []realtime.Look {
 	return looks
 }
 
+// lookAt has paths looked at soon.
+func (f *feed) lookAt(paths []string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	now := time.Now()
+	for _, p := range paths {
+		if f.realtime(p) {
+			f.pending.Add(p, now)
+		}
+	}
+	f.touch()
+}
+
 // takeRequest tells whether agentd has asked for a scan. The file with which it
 // asks is gone then.
 func (f *feed) takeRequest() bool { return os.Remove(f.layout.SyscheckRun()) == nil }

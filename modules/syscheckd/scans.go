@@ -105,6 +105,7 @@ func (d *Daemon) scan(ctx context.Context, s session.Scan) (*scan.Result, error)
 		Wake:  d.wake,
 		Pause: func() ([]string, error) { return d.pause(ctx) },
 		Enter: d.feed.enter,
+		Names: d.names.note,
 	}
 	progress := &scan.Progress{}
 	s.Progress = progress
@@ -113,7 +114,7 @@ func (d *Daemon) scan(ctx context.Context, s session.Scan) (*scan.Result, error)
 	return d.inspect(ctx, s)
 }
 
-// inspect scans and tells.
+// inspect scans and tells, and sees to the other names of what has changed.
 func (d *Daemon) inspect(ctx context.Context, s session.Scan) (*scan.Result, error) {
 	s.HashLinkTarget = d.out.wanted()
 	s.Tell = d.out.change
@@ -125,6 +126,7 @@ func (d *Daemon) inspect(ctx context.Context, s session.Scan) (*scan.Result, err
 		d.mu.Lock()
 		d.status.Changes += result.Differences()
 		d.mu.Unlock()
+		err = d.lookAtNames(ctx)
 	}
 	return result, err
 }
@@ -186,11 +188,11 @@ func (d *Daemon) look(ctx context.Context) ([]string, error) {
 		}
 	}
 	if len(paths) == 0 {
-		return nil, nil
+		return nil, d.lookAtNames(ctx)
 	}
 	_, err := d.inspect(ctx, session.Scan{
 		Paths: paths, Trigger: "realtime", Look: true,
-		Live: &scan.Live{Enter: d.feed.enter},
+		Live: &scan.Live{Enter: d.feed.enter, Names: d.names.note},
 	})
 	if errors.Is(err, scan.ErrNotWatched) {
 		err = nil // the file that made it watched has gone meanwhile

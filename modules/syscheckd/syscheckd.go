@@ -51,6 +51,7 @@ type Daemon struct {
 	host    string
 	session *session.Session
 	feed    *feed
+	names   *names
 	out     *outbox
 	plan    schedule.Plan
 	quick   chan *task    // asked by operators, done by the loop, also while it scans
@@ -69,7 +70,7 @@ func newDaemon(env modules.Env) (*Daemon, error) {
 		host = "localhost"
 	}
 	d := &Daemon{
-		env: env, log: env.Log, host: host,
+		env: env, log: env.Log, host: host, names: newNames(),
 		plan:  schedule.New(&env.Config.Syscheck),
 		quick: make(chan *task, 16),
 		long:  make(chan *task),

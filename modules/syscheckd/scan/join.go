@@ -245,6 +245,7 @@ func (j *joiner) differs(path string, encoded []byte) error {
 			return nil
 		}
 	}
+	j.named(path, old, now)
 	entry := j.entry(path, now)
 	fields := record.Diff(old, now, entry.Checks)
 	if len(fields) == 0 {
@@ -253,6 +254,21 @@ func (j *joiner) differs(path string, encoded []byte) error {
 	}
 	c := &Change{Action: actionOf(fields), Path: path, Old: old, New: now, Fields: fields, Entry: entry}
 	return j.report(c, op{kind: opChange, path: path, old: old, now: now, checks: entry.Checks})
+}
+
+// named tells of a file that has, or had, more names than this one. Either
+// record may be nil.
+func (j *joiner) named(path string, old, now *record.Record) {
+	if j.o.Live == nil || j.o.Live.Names == nil {
+		return
+	}
+	several := func(r *record.Record) bool { return r != nil && r.Type == record.File && r.Links > 1 }
+	if several(old) && (now == nil || !record.SameInode(old, now)) {
+		j.o.Live.Names(path, old, true)
+	}
+	if several(now) {
+		j.o.Live.Names(path, now, false)
+	}
 }
 
 func actionOf(fields []record.Field) Action {
@@ -318,13 +334,17 @@ func (j *joiner) resolve(n *outcome) error {
 		if err != nil {
 			return err
 		}
+		j.named(n.from.path, old, nil)
+		j.named(n.path, nil, r)
 		return j.report(
 			&Change{Action: Moved, Path: n.path, From: n.from.path, Old: old, New: r, Fields: record.Diff(old, r, entry.Checks), Entry: entry},
 			op{kind: opMove, path: n.path, from: n.from.path, old: old, now: r, checks: entry.Checks})
 	case n.created:
+		j.named(n.path, nil, r)
 		return j.report(&Change{Action: Created, Path: n.path, New: r, Entry: entry},
 			op{kind: opCreate, path: n.path, now: r, checks: entry.Checks})
 	}
+	j.named(n.path, r, nil)
 	return j.report(&Change{Action: Deleted, Path: n.path, Old: r, Entry: entry},
 		op{kind: opDelete, path: n.path, old: r})
 }

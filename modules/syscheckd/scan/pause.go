@@ -11,6 +11,7 @@ import (
 	"hids/config"
 	"hids/config/rules"
 	"hids/modules/syscheckd/baseline"
+	"hids/modules/syscheckd/record"
 	"hids/platform/fsstat"
 	"hids/platform/fswalk"
 )
@@ -33,6 +34,10 @@ type Live struct {
 	// the walking goroutine: who watches the directory from then on misses
 	// nothing. It may be nil.
 	Enter func(dir string, entry *config.Directory)
+	// Names is called for each file of several names (hard links) that is not
+	// as the baseline has it: what is done to it by way of one name shows in the
+	// others too. gone: this name is not one of them any more. It may be nil.
+	Names func(path string, r *record.Record, gone bool)
 }
 
 // Watched reports whether a scan of everything would come to p: an entry
