@@ -52,13 +52,21 @@ func (l *lockedBuffer) Write(p []byte) (int, error) {
 	return l.b.Write(p)
 }
 
+func (l *lockedBuffer) reset() { l.mu.Lock(); defer l.mu.Unlock(); l.b.Reset() }
+
 func (l *lockedBuffer) String() string { l.mu.Lock(); defer l.mu.Unlock(); return l.b.String() }
 
 // newRig makes a tree with the given files and a configuration that watches it
 // in real time. The home is short: the paths of sockets are bounded.
 func newRig(t testing.TB, names ...string) *rig {
 	t.Helper()
-	home, err := os.MkdirTemp("", "h")
+	return newRigAt(t, "", names...)
+}
+
+// newRigAt makes the home in a folder, or where temporary files are.
+func newRigAt(t testing.TB, place string, names ...string) *rig {
+	t.Helper()
+	home, err := os.MkdirTemp(place, "h")
 	must(t, err)
 	home, err = filepath.EvalSymlinks(home)
 	must(t, err)
@@ -70,14 +78,19 @@ func newRig(t testing.TB, names ...string) *rig {
 	for _, n := range names {
 		r.write(n, "content of "+n)
 	}
-	r.conf = &config.Config{
+	r.conf = configOf(r.tree)
+	return r
+}
+
+// configOf watches a tree in real time.
+func configOf(tree string) *config.Config {
+	return &config.Config{
 		Syscheck: config.Syscheck{
-			Directories: []config.Directory{{Path: r.tree, Checks: config.CheckAll, Realtime: true, RecursionLevel: -1}},
+			Directories: []config.Directory{{Path: tree, Checks: config.CheckAll, Realtime: true, RecursionLevel: -1}},
 			Frequency:   time.Hour, ScanOnStart: true,
 		},
 		Settings: config.Settings{Queue: "auto"},
 	}
-	return r
 }
 
 func must(t testing.TB, err error) {

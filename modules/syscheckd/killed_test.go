@@ -10,6 +10,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"math"
 	"math/rand/v2"
 	"net"
 	"os"
@@ -22,7 +23,6 @@ import (
 	"testing"
 	"time"
 
-	"hids/config"
 	"hids/modules"
 	"hids/modules/event"
 	"hids/platform/paths"
@@ -39,8 +39,15 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
+// doNothing is, in place of a home, what a process waits with: a yardstick.
+const doNothing = "nothing"
+
 // beDaemon watches home/tree until it is killed. It says "ready" on stdout.
 func beDaemon(home string) int {
+	if home == doNothing {
+		fmt.Println("ready")
+		time.Sleep(math.MaxInt64)
+	}
 	if err := limitWatches(); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
@@ -58,16 +65,6 @@ func beDaemon(home string) int {
 	}
 	fmt.Fprintln(os.Stderr, err)
 	return 1
-}
-
-func configOf(tree string) *config.Config {
-	return &config.Config{
-		Syscheck: config.Syscheck{
-			Directories: []config.Directory{{Path: tree, Checks: config.CheckAll, Realtime: true, RecursionLevel: -1}},
-			Frequency:   time.Hour, ScanOnStart: true,
-		},
-		Settings: config.Settings{Queue: "auto"},
-	}
 }
 
 // child starts the daemon in a process of its own and waits until it is ready.

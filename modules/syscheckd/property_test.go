@@ -16,6 +16,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -46,16 +48,35 @@ func wordOf(p string, d fs.DirEntry) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	mode := fmt.Sprintf("%04o", info.Mode().Perm())
+	st := info.Sys().(*syscall.Stat_t)
+	word := fmt.Sprintf("%s %04o %d:%d", kindOf(d.Type()), st.Mode&0o7777, st.Uid, st.Gid)
 	switch d.Type() {
-	case fs.ModeDir:
-		return "dir " + mode, nil
+	case 0:
+		content, err := os.ReadFile(p)
+		return fmt.Sprintf("%s %x", word, sha256.Sum256(content)), err
 	case fs.ModeSymlink:
 		target, err := os.Readlink(p)
-		return "symlink " + target, err
+		return word + " " + target, err
 	}
-	content, err := os.ReadFile(p)
-	return fmt.Sprintf("file %s %x", mode, sha256.Sum256(content)), err
+	return word, nil
+}
+
+func kindOf(mode fs.FileMode) string {
+	switch mode {
+	case 0:
+		return "file"
+	case fs.ModeDir:
+		return "dir"
+	case fs.ModeSymlink:
+		return "symlink"
+	case fs.ModeNamedPipe:
+		return "fifo"
+	case fs.ModeSocket:
+		return "socket"
+	case fs.ModeDevice | fs.ModeCharDevice:
+		return "char_device"
+	}
+	return mode.String()
 }
 
 // apply does to a tree what an event says, and refuses what can't be.
@@ -89,26 +110,27 @@ func (tr tree) apply(t testing.TB, root string, e *event.Event) {
 }
 
 func wordOfEvent(f *event.File) string {
-	switch f.Type {
-	case "dir":
-		return "dir " + f.Mode
-	case "symlink":
-		return "symlink " + f.TargetPath
+	word := fmt.Sprintf("%s %s %s:%s", f.Type, f.Mode, f.UID, f.GID)
+	switch {
+	case f.Type == "symlink":
+		return word + " " + f.TargetPath
+	case f.Hash != nil:
+		return word + " " + f.Hash.SHA256
 	}
-	sum := ""
-	if f.Hash != nil {
-		sum = f.Hash.SHA256
-	}
-	return "file " + f.Mode + " " + sum
+	return word
 }
 
 // hand changes a tree at random. Every content it writes is a new one, so that
 // no two states of a file are taken for each other.
 type hand struct {
 	*rand.Rand
-	t      *testing.T
-	root   string
-	writes int
+	root    string // what is below it changes
+	outside string // a folder that nobody watches
+	writes  int
+	// altered has the files of several names that were altered since the last
+	// rest. None of these names is removed: who is told of a name that is gone
+	// by then can't know what other names are concerned. Nil: that is no matter.
+	altered map[uint64]bool
 }
 
 // pick returns a random name: few of them, so that they meet.
@@ -119,6 +141,9 @@ func (h *hand) pick() string {
 	}
 	return filepath.Join(h.root, name)
 }
+
+// away is a random name where nobody watches.
+func (h *hand) away() string { return filepath.Join(h.outside, string(rune('a'+h.IntN(4)))) }
 
 func (h *hand) content() []byte {
 	h.writes++
@@ -132,7 +157,7 @@ func (h *hand) target() string {
 		h.writes++
 		return strconv.Itoa(h.writes)
 	case 1:
-		return filepath.Join(filepath.Dir(h.root), "outside")
+		return h.outside
 	}
 	return h.pick()
 }
@@ -141,34 +166,168 @@ func (h *hand) target() string {
 // nothing.
 func (h *hand) act() {
 	p := h.pick()
-	switch h.IntN(12) {
-	case 0, 1, 2:
+	switch n := h.IntN(30); {
+	case n < 6:
+		h.create(p)
+	case n < 12:
+		h.alter(p)
+	case n < 20:
+		h.rename(p)
+	case n < 24:
+		h.remove(p)
+	default:
+		h.make(p)
+	}
+}
+
+// create writes a file, in place or by way of a temporary one.
+func (h *hand) create(p string) {
+	if h.IntN(3) > 0 {
 		os.MkdirAll(filepath.Dir(p), 0o755)
-		os.WriteFile(p, h.content(), 0o644)
-	case 3:
-		if f, err := os.OpenFile(p, os.O_APPEND|os.O_WRONLY, 0); err == nil {
-			f.Write(h.content())
-			f.Close()
-		}
-	case 4:
+		h.write(p, os.O_CREATE|os.O_TRUNC)
+		return
+	}
+	tmp := filepath.Join(h.root, "tmp")
+	os.WriteFile(tmp, h.content(), 0o600)
+	if h.owes(p) || os.Rename(tmp, p) != nil {
+		os.Remove(tmp)
+	}
+}
+
+// alter changes what is there.
+func (h *hand) alter(p string) {
+	switch h.IntN(4) {
+	case 0:
+		h.write(p, os.O_APPEND)
+	case 1:
+		os.Truncate(p, int64(h.IntN(3000)))
+	case 2:
 		os.Chmod(p, fs.FileMode(0o700|h.IntN(0o100)))
-	case 5, 6:
-		os.Rename(p, h.pick())
-	case 7:
-		os.Remove(p)
-	case 8:
-		os.MkdirAll(p, 0o755)
-	case 9:
-		os.RemoveAll(p)
-	case 10:
-		os.Symlink(h.target(), p)
-	case 11:
-		tmp := filepath.Join(h.root, "tmp")
-		os.WriteFile(tmp, h.content(), 0o600)
-		if os.Rename(tmp, p) != nil {
-			os.Remove(tmp)
+	case 3:
+		os.Lchown(p, h.IntN(3), h.IntN(3)) // refused to all but root
+	}
+	h.note(p)
+}
+
+// note remembers a file of several names that was altered.
+func (h *hand) note(p string) {
+	if info, err := os.Stat(p); err == nil && !info.IsDir() && h.altered != nil {
+		if st := info.Sys().(*syscall.Stat_t); st.Nlink > 1 {
+			h.altered[st.Ino] = true
 		}
 	}
+}
+
+// owes tells whether a path must not be removed.
+func (h *hand) owes(p string) bool {
+	return h.several(p, func(st *syscall.Stat_t) bool { return h.altered[st.Ino] })
+}
+
+func (h *hand) rename(p string) {
+	switch h.IntN(8) {
+	case 0:
+		h.move(p, h.away())
+	case 1:
+		if !h.owes(p) {
+			os.Rename(h.away(), p)
+		}
+	case 2:
+		if q := h.pick(); h.within(p) == h.within(q) || !h.linked(p) && !h.linked(q) {
+			exchange(p, q)
+		}
+	default:
+		h.move(p, h.pick())
+	}
+}
+
+// move renames, but takes no file out of the tree of which another name stays:
+// nobody could tell of what is done to it by way of the name outside.
+func (h *hand) move(p, q string) {
+	if !h.owes(q) && (h.within(q) || !h.linked(p)) {
+		os.Rename(p, q)
+	}
+}
+
+// within tells whether a path, links followed, is in the tree.
+func (h *hand) within(p string) bool {
+	dir, err := filepath.EvalSymlinks(filepath.Dir(p))
+	return err == nil && (dir == h.root || strings.HasPrefix(dir, h.root+"/"))
+}
+
+// linked tells whether there is a file of several names at or below a path.
+func (h *hand) linked(p string) bool {
+	return h.several(p, func(*syscall.Stat_t) bool { return true })
+}
+
+// several tells whether there is such a file that has a property.
+func (h *hand) several(p string, which func(*syscall.Stat_t) bool) bool {
+	found := false
+	filepath.WalkDir(p, func(_ string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return nil
+		}
+		if info, err := d.Info(); err == nil {
+			st := info.Sys().(*syscall.Stat_t)
+			found = found || st.Nlink > 1 && which(st)
+		}
+		return nil
+	})
+	return found
+}
+
+func (h *hand) remove(p string) {
+	if h.owes(p) {
+		return
+	}
+	switch h.IntN(3) {
+	case 0:
+		os.Remove(p)
+	case 1:
+		removeAll(p)
+	case 2: // and another is there at once
+		removeAll(p)
+		h.make(p)
+	}
+}
+
+// removeAll leaves out what os.RemoveAll waits for: that a FIFO is a folder.
+func removeAll(p string) {
+	if info, err := os.Stat(filepath.Dir(p)); err == nil && info.IsDir() {
+		os.RemoveAll(p)
+	}
+}
+
+// make makes what there was not.
+func (h *hand) make(p string) {
+	switch h.IntN(6) {
+	case 0:
+		os.MkdirAll(p, 0o755)
+	case 1:
+		os.Symlink(h.target(), p)
+	case 2:
+		if q := h.pick(); h.within(p) && h.within(q) {
+			os.Link(q, p)
+		}
+	case 3:
+		for range 1 + h.IntN(5) {
+			p = filepath.Join(p, string(rune('a'+h.IntN(4))))
+			os.MkdirAll(p, 0o755)
+			os.WriteFile(filepath.Join(p, "f"), h.content(), 0o644)
+		}
+	case 4:
+		special(p, h.IntN(3))
+	default:
+		h.write(p, os.O_CREATE|os.O_EXCL)
+	}
+}
+
+// write does not wait for who reads a FIFO.
+func (h *hand) write(p string, how int) {
+	if f, err := os.OpenFile(p, os.O_WRONLY|syscall.O_NONBLOCK|how, 0o644); err == nil {
+		f.Write(h.content())
+		f.Close()
+	}
+	h.note(p)
 }
 
 func (h *hand) acts(n int) {
@@ -182,14 +341,14 @@ func (h *hand) acts(n int) {
 // least known to be due; then it waits for the looks.
 func (r *rig) rest(mark string) {
 	r.t.Helper()
-	must(r.t, os.WriteFile(r.path(mark), []byte(mark), 0o600))
+	must(r.t, os.Symlink("a link is made in one step", r.path(mark)))
 	deadline := time.Now().Add(patience)
 	for idle := 0; idle < 2; {
 		r.settled()
 		r.daemon.feed.mu.Lock()
 		waiting := r.daemon.feed.pending.Len()
 		r.daemon.feed.mu.Unlock()
-		if waiting == 0 && r.told(mark) {
+		if waiting == 0 && !r.daemon.names.waiting.Load() && r.told(mark) {
 			idle++
 			continue
 		}
@@ -223,6 +382,9 @@ func (r *rig) agree(tr tree, when string) {
 		r.t.Errorf("%s: what was told does not give the tree:\n%s\ntold: %q", when, unlike(tr, disk), told)
 	}
 	r.quiet()
+	if r.t.Failed() {
+		r.t.FailNow()
+	}
 }
 
 func unlike(told, disk tree) string {
@@ -241,48 +403,59 @@ func unlike(told, disk tree) string {
 	return strings.Join(lines, "\n")
 }
 
-// TestRealtimeAndScanAgree does random things to a tree that is watched, at
-// rest and while it is scanned. What is told makes the old tree the new one, and
-// a scan finds nothing that was not told. HIDS_SEED repeats one sequence,
-// HIDS_SEQUENCES makes more of them.
+// TestRealtimeAndScanAgree does random things to trees that are watched, at
+// rest and while they are scanned. What is told makes the old tree the new one,
+// and a scan finds nothing that was not told.
 func TestRealtimeAndScanAgree(t *testing.T) {
-	first, n := rand.Uint64()>>1, 1_000_000
-	budget := time.After(8 * time.Second)
-	if s := os.Getenv("HIDS_SEED"); s != "" {
-		seed, err := strconv.ParseUint(s, 10, 64)
-		must(t, err)
-		first, n = seed, 1
-	} else if s := os.Getenv("HIDS_SEQUENCES"); s != "" {
-		many, err := strconv.Atoi(s)
-		must(t, err)
-		n, budget = many, nil
+	seeds := newSeeds(t, 1000)
+	var wg sync.WaitGroup
+	for i := range seeds.together(8) {
+		wg.Go(func() {
+			for seeds.more() {
+				t.Run("daemon", func(t *testing.T) { life(t, seeds, places()[int(i)%len(places())]) })
+			}
+		})
 	}
-	for i := range n {
-		select {
-		case <-budget:
-			t.Logf("%d sequences", i)
+	wg.Wait()
+}
+
+// sequencesOfDaemon is how many sequences one daemon sees.
+const sequencesOfDaemon = 25
+
+// life is what one daemon sees: one tree after the other.
+func life(t *testing.T, seeds *seeds, place string) {
+	r := newRigAt(t, place)
+	outside := filepath.Join(r.home, "outside")
+	must(t, os.MkdirAll(filepath.Join(outside, "a", "b"), 0o755))
+	r.start()
+	tr := tree{}
+	for range sequencesOfDaemon {
+		seed, ok := seeds.next()
+		if !ok || t.Failed() {
 			return
-		default:
 		}
-		seed := first + uint64(i)
-		if !t.Run("seed="+strconv.FormatUint(seed, 10), func(t *testing.T) { sequence(t, seed) }) {
-			return
+		h := &hand{
+			Rand: rand.New(rand.NewPCG(seed, 0)), root: r.path("s" + strconv.FormatUint(seed, 10)),
+			outside: outside, altered: map[uint64]bool{},
 		}
+		seeds.run(t, seed, func(st *testing.T) {
+			r.t = st
+			defer func() { r.t = t }()
+			r.sequence(tr, h)
+		})
 	}
 }
 
-func sequence(t *testing.T, seed uint64) {
-	r := newRig(t)
-	must(t, os.MkdirAll(filepath.Join(r.home, "outside", "a", "b"), 0o755))
-	h := &hand{Rand: rand.New(rand.NewPCG(seed, 0)), t: t, root: r.tree}
+// sequence makes a tree, changes it and takes it away.
+func (r *rig) sequence(tr tree, h *hand) {
+	r.log.reset()
+	must(r.t, os.Mkdir(h.root, 0o755))
 	h.acts(20)
-	tr := treeOf(t, r.tree)
-	r.start()
-	for _, round := range []string{"at rest", "again"} {
+	for _, round := range []string{"new", "at rest", "again"} {
+		h.agree(r, tr, round)
 		h.acts(1 + h.IntN(25))
-		r.rest("mark, " + round)
-		r.agree(tr, round)
 	}
+	h.agree(r, tr, "once more")
 	scanned := make(chan error, 1)
 	go func() {
 		scanned <- r.daemon.ask(context.Background(), r.daemon.long, func(ctx context.Context) error {
@@ -290,7 +463,23 @@ func sequence(t *testing.T, seed uint64) {
 		})
 	}()
 	h.acts(1 + h.IntN(40))
-	must(t, <-scanned)
-	r.rest("mark, during a scan")
-	r.agree(tr, "during a scan")
+	must(r.t, <-scanned)
+	h.agree(r, tr, "during a scan")
+	must(r.t, os.RemoveAll(h.root))
+	r.rest(filepath.Base(h.root) + " is over")
+	r.agree(tr, "removed")
+}
+
+// agree waits for rest and compares.
+func (h *hand) agree(r *rig, tr tree, when string) {
+	r.t.Helper()
+	r.rest(h.mark())
+	r.agree(tr, when)
+	clear(h.altered)
+}
+
+// mark is a new name, not one of those that the hand uses.
+func (h *hand) mark() string {
+	h.writes++
+	return filepath.Join(filepath.Base(h.root), "mark"+strconv.Itoa(h.writes))
 }
