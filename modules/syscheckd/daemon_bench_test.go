@@ -57,6 +57,8 @@ func fill(t testing.TB, root string, n int, content string) {
 	}
 }
 
+func (r *rig) fill(n int, content string) { fill(r.t, r.tree, n, content) }
+
 func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
 
 // quantile sorts.
@@ -100,7 +102,7 @@ func BenchmarkBurst(b *testing.B) {
 	n := scaled(b, manyFiles)
 	r := newRig(b)
 	beside := filepath.Join(r.home, "beside")
-	fill(b, r.tree, n, "old")
+	r.fill(n, "old")
 	fill(b, beside, n, "old")
 	r.start()
 	var bare, changed, took time.Duration
@@ -110,7 +112,7 @@ func BenchmarkBurst(b *testing.B) {
 		fill(b, beside, n, content)
 		bare += time.Since(began)
 		began = time.Now()
-		fill(b, r.tree, n, content)
+		r.fill(n, content)
 		changed += time.Since(began)
 		r.rest("mark" + strconv.Itoa(i))
 		took += time.Since(began)
@@ -192,7 +194,7 @@ func (r *rig) watchBare(n int) {
 // the same program takes to start and do nothing.
 func BenchmarkFirstMessage(b *testing.B) {
 	r := newRig(b)
-	fill(b, r.tree, scaled(b, manyFiles), "content")
+	r.fill(scaled(b, manyFiles), "content")
 	r.write("z", "the last file")
 	r.scannedOnce()
 	var took, bare []time.Duration
@@ -251,7 +253,7 @@ func (r *rig) idler() *exec.Cmd {
 // nothing.
 func BenchmarkMemory(b *testing.B) {
 	r := newRig(b)
-	fill(b, r.tree, scaled(b, manyFiles), "content")
+	r.fill(scaled(b, manyFiles), "content")
 	r.write("z", "the last file")
 	idle := r.idler()
 	defer r.kill(idle)
@@ -285,7 +287,7 @@ func memory(b *testing.B, cmd *exec.Cmd, name string) float64 {
 // does nothing.
 func BenchmarkIdle(b *testing.B) {
 	r := newRig(b)
-	fill(b, r.tree, scaled(b, manyFiles), "content")
+	r.fill(scaled(b, manyFiles), "content")
 	r.write("z", "the last file")
 	cmd := r.scanned()
 	idle := r.idler()
