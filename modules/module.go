@@ -40,6 +40,10 @@ type Privileges struct {
 	User  string   // else the user it becomes
 	Group string   // and the group, also when Root: OSSEC's execd has gid ossec
 	Caps  []string // and the capabilities that stay, as "CAP_DAC_READ_SEARCH"
+	// Confined keeps it, and what it starts, from writing outside of its state,
+	// whatever its user may do, where the system can: of other files it may only
+	// remove those in var/run.
+	Confined bool
 }
 
 // Daemon is a running module.

@@ -16,6 +16,7 @@ import (
 	"hids/config"
 	"hids/modules"
 	"hids/modules/event/eventlog"
+	"hids/platform/confine"
 	"hids/platform/control"
 	"hids/platform/inherit"
 	"hids/platform/logging"
@@ -126,6 +127,9 @@ func (m *member) build(mods []modules.Module, start message) error {
 		o.Level = slog.LevelDebug
 	}
 	m.log = slog.New(logging.New(m.files["log"], info.Format, o))
+	if mod.Privileges.Confined {
+		m.confine(info)
+	}
 	m.daemon, err = mod.New(modules.Env{
 		Config: start.Config, Layout: info.Layout, Host: info.Host, Log: m.log,
 		Events: eventlog.NewPipe(m.files["events"]),
@@ -133,6 +137,18 @@ func (m *member) build(mods []modules.Module, start message) error {
 		Ready:  sync.OnceFunc(func() { _ = m.send(message{Kind: kindReady}) }),
 	})
 	return err
+}
+
+// confine takes away what the user of a module could still do. Where that can't
+// be had the user is all that limits it.
+func (m *member) confine(info *startInfo) {
+	err := confine.Writes([]string{info.Layout.State(info.Module)}, []string{info.Layout.RunDir()})
+	switch {
+	case errors.Is(err, errors.ErrUnsupported):
+		m.log.Info("only its user limits what the module may write", "module", info.Module, "err", err)
+	case err != nil:
+		m.log.Warn("only its user limits what the module may write", "module", info.Module, "err", err)
+	}
 }
 
 func pick(mods []modules.Module, name string) (modules.Module, error) {

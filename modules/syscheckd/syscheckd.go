@@ -37,7 +37,7 @@ func Module() modules.Module {
 		Name:  "syscheckd",
 		Alias: "ossec-syscheckd",
 		Privileges: modules.Privileges{
-			User: "hids-syscheck", Group: "ossec", Caps: []string{"CAP_DAC_READ_SEARCH"},
+			User: "hids-syscheck", Group: "ossec", Caps: []string{"CAP_DAC_READ_SEARCH"}, Confined: true,
 		},
 		Enabled: func(c *config.Config) bool { return !c.Syscheck.Disabled && len(c.Syscheck.Directories) > 0 },
 		New:     func(env modules.Env) (modules.Daemon, error) { return newDaemon(env) },
