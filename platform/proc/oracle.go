@@ -15,6 +15,11 @@ type Oracle struct {
 	// ids that nobody lists.
 	Blocks bool
 
+	// Dear is true when the call does more than look the task up (a second
+	// search, a copy, a hook of a security module), which for millions of ids
+	// adds up to seconds.
+	Dear bool
+
 	// Ask reports whether the kernel knows a task of this id. Every answer but
 	// "no such process" is yes: without privilege it is "not permitted".
 	Ask func(id int) bool

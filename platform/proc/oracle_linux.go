@@ -17,28 +17,32 @@ import (
 // scheduler's book-keeping would cost more than the call.
 func Oracles() []Oracle {
 	return []Oracle{
-		ask("kill", unix.SYS_KILL),
+		dear(ask("kill", unix.SYS_KILL)),
 		ask("getsid", unix.SYS_GETSID),
 		ask("getpgid", unix.SYS_GETPGID),
 		ask("prlimit64", unix.SYS_PRLIMIT64),
-		{Name: "tgkill", Leaders: true, Ask: func(id int) bool {
+		{Name: "tgkill", Leaders: true, Dear: true, Ask: func(id int) bool {
 			return exists(unix.SYS_TGKILL, uintptr(id), uintptr(id), 0)
 		}},
-		ask("tkill", unix.SYS_TKILL),
+		dear(ask("tkill", unix.SYS_TKILL)),
 		{Name: "ioprio_get", Ask: func(id int) bool {
 			const whoProcess = 1 // IOPRIO_WHO_PROCESS
 			return exists(unix.SYS_IOPRIO_GET, whoProcess, uintptr(id), 0)
 		}},
+		{Name: "getpriority", Ask: func(id int) bool {
+			const whoProcess = 0 // PRIO_PROCESS
+			return exists(unix.SYS_GETPRIORITY, whoProcess, uintptr(id), 0)
+		}},
 		ask("sched_getscheduler", unix.SYS_SCHED_GETSCHEDULER),
 		{Name: "sched_getattr", Ask: askSchedAttr},
-		{Name: "capget", Ask: askCapget},
+		{Name: "capget", Dear: true, Ask: askCapget},
 		ask("move_pages", unix.SYS_MOVE_PAGES), // of no pages
 		{Name: "pidfd_open", Leaders: true, Ask: askPidfd},
-		{Name: "kcmp", Blocks: true, Ask: func(id int) bool {
+		{Name: "kcmp", Blocks: true, Dear: true, Ask: func(id int) bool {
 			const vm = 1 // KCMP_VM
 			return exists(unix.SYS_KCMP, uintptr(id), uintptr(id), vm)
 		}},
-		{Name: "get_robust_list", Blocks: true, Ask: askRobustList},
+		{Name: "get_robust_list", Blocks: true, Dear: true, Ask: askRobustList},
 	}
 }
 
@@ -46,6 +50,11 @@ func Oracles() []Oracle {
 // others may be zero.
 func ask(name string, number uintptr) Oracle {
 	return Oracle{Name: name, Ask: func(id int) bool { return exists(number, uintptr(id), 0, 0) }}
+}
+
+func dear(o Oracle) Oracle {
+	o.Dear = true
+	return o
 }
 
 func exists(number, a, b, c uintptr) bool {

@@ -69,18 +69,52 @@ func (h *hunt) run(ctx context.Context) error {
 	return h.compare(ctx, known)
 }
 
-// sweep asks about every id that is not listed. Each is asked of one oracle,
-// and which one changes from id to id and from scan to scan: to stay hidden a
-// task must be hidden from all of them. Where most pids live a second one is
-// asked as well.
+// block is how many ids in a row one oracle is asked about. It is odd, so that
+// no pattern of pids falls together with it.
+const block = 61
+
+// sweep asks about every id that is not listed. Each is asked of one oracle
+// that costs little, and which one changes from block to block and from scan
+// to scan: to stay hidden a task must be hidden from all of them. Where most
+// pids live all sorts are asked, and two for each id.
 func (h *hunt) sweep(ctx context.Context, known map[int]int) ([]int, error) {
 	busy := 1024
 	for id := range known {
 		busy = max(busy, id+1024)
 	}
+	busy = min(busy, h.limit)
+	suspects, err := h.sweepTwice(ctx, busy, known)
+	if err != nil {
+		return nil, err
+	}
+	return h.sweepRest(ctx, busy, suspects)
+}
+
+// sweepRest adds to suspects the ids from here on.
+func (h *hunt) sweepRest(ctx context.Context, from int, suspects []int) ([]int, error) {
+	cheap := slices.DeleteFunc(slices.Clone(h.oracles), func(o proc.Oracle) bool { return o.Dear })
+	if len(cheap) == 0 {
+		cheap = h.oracles
+	}
+	for id, turn := from, h.seed; id < h.limit; turn++ {
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		ask := cheap[turn%len(cheap)].Ask
+		for end := min(id+block, h.limit); id < end; id++ {
+			if ask(id) {
+				suspects = append(suspects, id)
+			}
+		}
+	}
+	return suspects, nil
+}
+
+// sweepTwice asks about the ids below to.
+func (h *hunt) sweepTwice(ctx context.Context, to int, known map[int]int) ([]int, error) {
 	n := len(h.oracles)
 	var suspects []int
-	for id := 1; id < h.limit; id++ {
+	for id := 1; id < to; id++ {
 		if id%8192 == 0 && ctx.Err() != nil {
 			return nil, ctx.Err()
 		}
@@ -88,7 +122,7 @@ func (h *hunt) sweep(ctx context.Context, known map[int]int) ([]int, error) {
 			continue
 		}
 		first := (id + h.seed) % n
-		if h.oracles[first].Ask(id) || id < busy && h.oracles[(first+n/2)%n].Ask(id) {
+		if h.oracles[first].Ask(id) || h.oracles[(first+n/2)%n].Ask(id) {
 			suspects = append(suspects, id)
 		}
 	}
