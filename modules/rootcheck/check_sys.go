@@ -15,34 +15,31 @@ import (
 	"hids/modules/event"
 	"hids/modules/rootcheck/check"
 	"hids/modules/rootcheck/signature"
+	"hids/modules/rootcheck/walk"
 	"hids/platform/hostfile"
 )
 
-// Limits of a walk. A folder deeper than maxDepth is a fault: each level keeps
-// a descriptor open, so that no rename can lead the walk astray.
+// Limits of a walk of one folder tree by dev. A folder deeper than maxDepth is a
+// fault: each level keeps a descriptor open, so that no rename can lead the walk
+// astray.
 const (
 	maxDepth  = 400
 	nameChunk = 4096
 )
 
-// sys walks the system's folders and looks for what a kernel rootkit does to
-// them: names that are listed but can't be looked at, sizes that are wrong,
-// folders that a listing leaves out. On the way it finds signature names and
-// files of root that anyone may write.
-func (o *ossec) sys(ctx context.Context, s *check.Scan) error {
-	w := &sysWalk{ctx: ctx, s: s, anywhere: o.anywhere(s)}
-	for _, root := range sysRoots(s) {
-		d, err := s.FS.OpenDir(root, false)
-		if hostfile.Gone(err) {
-			continue // not there, or a link: /bin on a merged /usr
+// sys looks, in the system's folders, for what a kernel rootkit does to them:
+// names that are listed but can't be looked at, sizes that are wrong, folders
+// that a listing leaves out. On the way it finds signature names and files of
+// root that anyone may write.
+func (o *ossec) sys(ctx context.Context, s *check.Scan) (walk.Visitor, error) {
+	w := &sysWalk{ctx: ctx, s: s, roots: sysRoots(s), anywhere: o.anywhere(s)}
+	if s.Live {
+		var err error
+		if w.mounts, err = walk.ReadMounts(s.Host); err != nil {
+			s.Fault("read mounts", err)
 		}
-		if err != nil {
-			s.Fault("look into "+root, err)
-			continue
-		}
-		w.dir(d, root, visit{read: s.Config.ReadAll})
 	}
-	return ctx.Err()
+	return w, nil
 }
 
 // sysRoots are OSSEC's (2.8.3 and 4.3.0). With scanall the base folder is
@@ -74,19 +71,23 @@ func (o *ossec) anywhere(s *check.Scan) map[string]signature.File {
 	return names
 }
 
+// sysWalk is the visitor of the check.
 type sysWalk struct {
 	ctx      context.Context
 	s        *check.Scan
+	roots    []string
 	anywhere map[string]signature.File
+	named    []string // paths with a name of anywhere
+	mounts   walk.Mounts
 }
 
-// visit is how a folder is looked at.
-type visit struct {
-	parent hostfile.Info
-	fsType hostfile.FSType // the parent's
-	depth  int
-	read   bool // compare sizes with contents
-	alien  bool // container storage, where modes are those of other hosts
+// sysFolder is what is known of a folder that is being listed.
+type sysFolder struct {
+	parent  hostfile.Info
+	read    bool // compare sizes with contents
+	alien   bool // container storage, where modes are those of other hosts
+	folders uint64
+	missing []string // listed, but not there when looked at
 }
 
 // readRoots are the folders below which OSSEC compares the size of every file
@@ -101,59 +102,64 @@ func containerRoots() []string {
 		"/var/lib/lxc", "/var/lib/lxd", "/var/lib/machines", "/var/snap", "/var/lib/snapd"}
 }
 
-// dir looks at an open folder, then at those in it, and closes it.
-func (w *sysWalk) dir(d *hostfile.Dir, dir string, v visit) {
-	defer d.Close()
-	self, fsType, err := identify(d, v)
-	if err != nil {
-		w.s.Fault("look into "+dir, err)
-		return
+// Roots implements walk.Visitor.
+func (w *sysWalk) Roots() []string { return w.roots }
+
+// Wants implements walk.Visitor. What somebody's program or the kernel makes
+// up could hang us, and a network file system too: OSSEC goes down there unless
+// skip_nfs says otherwise.
+func (w *sysWalk) Wants(full string, up walk.State) bool {
+	switch {
+	case w.mounts.Made[full], w.s.Config.SkipNFS && w.mounts.Remote[full]:
+		return false
+	case up == nil:
+		return slices.Contains(w.roots, full)
 	}
-	if w.ctx.Err() != nil || fsType.Synthetic() || w.s.Config.SkipNFS && fsType.Network() || ignored(w.s.Config.Ignore, dir) {
-		return
+	return full != "/proc" && full != "/sys" && !strings.Contains(full, "/dev/fd")
+}
+
+// Enter implements walk.Visitor.
+func (w *sysWalk) Enter(f *walk.Folder, up walk.State) walk.State {
+	if f.FSType.Synthetic() || w.s.Config.SkipNFS && f.FSType.Network() || ignored(w.s.Config.Ignore, f.Path) {
+		return nil
 	}
-	if v.depth > maxDepth {
-		w.s.Fault("look into "+dir, fmt.Errorf("deeper than %d folders", maxDepth))
-		return
+	st := &sysFolder{}
+	if above, ok := up.(*sysFolder); ok {
+		st.read, st.alien = above.read, above.alien
 	}
-	if self.Dev != v.parent.Dev {
-		v.read = w.s.Config.ReadAll // /dev/shm is no part of /dev, and everybody can fill it
+	if f.Up != nil {
+		st.parent = f.Up.Self
 	}
-	v.read = (v.read || slices.Contains(readRoots(), dir)) && fsType.CountsLinks()
-	v.alien = v.alien || slices.Contains(containerRoots(), dir)
-	l := w.list(d, dir, &v)
-	l.before = self
-	if fsType.CountsLinks() {
-		w.countLinks(d, dir, l, v)
+	if f.Self.Dev != st.parent.Dev {
+		st.read = w.s.Config.ReadAll // /dev/shm is no part of /dev, and everybody can fill it
 	}
-	for _, name := range l.folders {
-		w.descend(d, path.Join(dir, name), name, visit{parent: self, fsType: fsType, depth: v.depth + 1, read: v.read, alien: v.alien})
+	st.read = (st.read || slices.Contains(readRoots(), f.Path)) && f.FSType.CountsLinks()
+	st.alien = st.alien || slices.Contains(containerRoots(), f.Path)
+	return st
+}
+
+// Leave implements walk.Visitor.
+func (w *sysWalk) Leave(f *walk.Folder, st walk.State) {
+	at := st.(*sysFolder)
+	if len(at.missing) > 0 {
+		w.confirmHidden(f.Dir, f.Path, at.missing)
+	}
+	if f.FSType.CountsLinks() {
+		w.countLinks(f.Dir, f.Path, listing{f.Self, at.folders}, at.parent)
 	}
 }
 
-// identify asks for the file system only where another one begins.
-func identify(d *hostfile.Dir, v visit) (hostfile.Info, hostfile.FSType, error) {
-	self, err := d.Info()
-	if err != nil || v.depth > 0 && self.Dev == v.parent.Dev {
-		return self, v.fsType, err
-	}
-	t, err := d.FSType()
-	return self, t, err
-}
+// Fault implements walk.Visitor.
+func (w *sysWalk) Fault(op string, err error) { w.s.Fault(op, err) }
 
-func (w *sysWalk) descend(d *hostfile.Dir, full, name string, v visit) {
-	if full == "/proc" || full == "/sys" || strings.Contains(full, "/dev/fd") {
-		return
+// Finish implements walk.Visitor. It asks once which packages own what has the
+// name of a rootkit.
+func (w *sysWalk) Finish(err error) error {
+	owned := owners(w.ctx, w.s, w.named)
+	for _, full := range w.named {
+		reportRootkit(w.s, "rootkit-name", full, w.anywhere[path.Base(full)], owned[full])
 	}
-	sub, err := d.OpenDir(name)
-	if hostfile.Gone(err) {
-		return
-	}
-	if err != nil {
-		w.s.Fault("look into "+full, err)
-		return
-	}
-	w.dir(sub, full, v)
+	return err
 }
 
 // ignored: OSSEC ignores exactly the folder that is named; with it what is in
@@ -167,60 +173,29 @@ func ignored(rules []config.PathRule, dir string) bool {
 	return false
 }
 
-// listing is what one pass over a folder saw.
-type listing struct {
-	before  hostfile.Info
-	folders []string // names, in the kernel's order
-	missing []string // listed, but not there when looked at
-}
-
-// list looks at every entry of a folder.
-func (w *sysWalk) list(d *hostfile.Dir, dir string, v *visit) listing {
-	var l listing
-	for w.ctx.Err() == nil {
-		names, err := d.Names(nameChunk)
-		for _, name := range names {
-			w.entry(d, dir, name, v, &l)
-		}
-		if errors.Is(err, io.EOF) {
-			break
-		}
-		if err != nil {
-			w.s.Fault("list "+dir, err)
-			break
-		}
+// Entry implements walk.Visitor.
+func (w *sysWalk) Entry(f *walk.Folder, e *walk.Entry, st walk.State) {
+	at := st.(*sysFolder)
+	if _, ok := w.anywhere[string(e.Name())]; ok && len(w.named) < maxFindings {
+		w.named = append(w.named, path.Join(f.Path, e.Text()))
 	}
-	if len(l.missing) > 0 {
-		w.confirmHidden(d, dir, l.missing)
-	}
-	return l
-}
-
-func (w *sysWalk) entry(d *hostfile.Dir, dir, name string, v *visit, l *listing) {
-	if sig, ok := w.anywhere[name]; ok {
-		full := path.Join(dir, name)
-		owner := owners(w.ctx, w.s, []string{full})[full]
-		reportRootkit(w.s, "rootkit-name", full, sig, owner)
-	}
-	info, err := d.Lstat(name)
 	switch {
-	case hostfile.Gone(err):
-		l.missing = append(l.missing, name)
-	case err != nil:
-		w.s.Fault("look at "+path.Join(dir, name), err)
-	case info.IsDir():
-		l.folders = append(l.folders, name)
-	case info.IsRegular():
-		w.file(d, dir, name, info, v)
+	case hostfile.Gone(e.Err):
+		at.missing = append(at.missing, e.Text())
+	case e.Err != nil:
+	case e.Info.IsDir():
+		at.folders++
+	case e.Info.IsRegular():
+		w.file(f, e, at)
 	}
 }
 
-func (w *sysWalk) file(d *hostfile.Dir, dir, name string, info hostfile.Info, v *visit) {
-	if v.read && dir != "/dev/bus/usb/.usbfs" {
-		w.compareSize(d, path.Join(dir, name), name, info)
+func (w *sysWalk) file(f *walk.Folder, e *walk.Entry, at *sysFolder) {
+	if at.read && f.Path != "/dev/bus/usb/.usbfs" {
+		w.compareSize(f.Dir, path.Join(f.Path, e.Text()), e.Text(), e.Info)
 	}
-	if info.UID == 0 && info.Mode&0o002 != 0 && !v.alien {
-		full := path.Join(dir, name)
+	if e.Info.UID == 0 && e.Info.Mode&0o002 != 0 && !at.alien {
+		full := path.Join(f.Path, e.Text())
 		text := writableText(full)
 		w.s.Report(aboutFile(w.s, check.Finding{
 			Kind: check.Suspicious, Rule: "world-writable", Title: text, Wire: text,
@@ -329,17 +304,23 @@ func (w *sysWalk) compareSize(d *hostfile.Dir, full, name string, info hostfile.
 	}, full))
 }
 
+// listing is what one pass over a folder saw.
+type listing struct {
+	before  hostfile.Info
+	folders uint64
+}
+
 // countLinks compares a folder's link count, one for each subfolder and two,
 // with the subfolders that are listed. A count of 1 is none; a folder that
 // changed meanwhile is counted again.
-func (w *sysWalk) countLinks(d *hostfile.Dir, dir string, l listing, v visit) {
+func (w *sysWalk) countLinks(d *hostfile.Dir, dir string, l listing, parent hostfile.Info) {
 	for range 4 {
-		counted := uint64(len(l.folders)) + 2
+		counted := l.folders + 2
 		now, err := d.Info()
 		if err != nil || now.Nlink <= 1 {
 			return
 		}
-		onMount := now.Dev != v.parent.Dev && v.parent.Ino != 0
+		onMount := now.Dev != parent.Dev && parent.Ino != 0
 		if counted == now.Nlink || onMount && counted+1 == now.Nlink {
 			return
 		}
@@ -364,7 +345,7 @@ func (w *sysWalk) recount(d *hostfile.Dir) (listing, error) {
 	}
 	err = eachName(d, func(name string) {
 		if info, err := d.Lstat(name); err == nil && info.IsDir() {
-			l.folders = append(l.folders, name)
+			l.folders++
 		}
 	})
 	return l, err

@@ -38,7 +38,7 @@ func (o *ossec) checks() []check.Check {
 			Title: "policies of <system_audit>"},
 		{Name: "dev", Switch: "dev", Group: check.Files, Run: o.dev, Needs: readAll(),
 			Title: "ordinary files in /dev"},
-		{Name: "sys", Switch: "sys", Group: check.Files, Run: o.sys, Needs: readAll(),
+		{Name: "sys", Switch: "sys", Group: check.Files, Walk: o.sys, Needs: readAll(),
 			Title: "hidden files and folders, and files of root that anyone may write"},
 	}
 }

@@ -13,6 +13,7 @@ import (
 
 	"hids/config"
 	"hids/modules/rootcheck/check"
+	"hids/modules/rootcheck/walk"
 	"hids/platform/hostfile"
 	"hids/platform/paths"
 	"hids/platform/pkgdb"
@@ -101,12 +102,24 @@ func (sc *Scanner) Run(ctx context.Context, names []string, memory func(check st
 	if base.Packages, err = packages(sc.Host); err != nil {
 		sc.Log.Info("files can't be told by package", "err", err)
 	}
+	runs := make([]*run, len(selected))
+	for i, c := range selected {
+		runs[i] = newRun(c, base, memory(c.Name), found)
+	}
 	var outcomes []Outcome
-	for _, c := range selected {
+	walked := false
+	for _, r := range runs {
 		if err := ctx.Err(); err != nil {
 			return outcomes, err
 		}
-		outcomes = append(outcomes, runCheck(ctx, c, base, memory(c.Name), found))
+		switch {
+		case r.check.Walk == nil:
+			r.ask(ctx)
+		case !walked:
+			walked = true
+			walkAll(ctx, files, runs)
+		}
+		outcomes = append(outcomes, r.out)
 	}
 	return outcomes, ctx.Err()
 }
@@ -146,54 +159,143 @@ func packages(h paths.Host) (check.Packages, error) {
 	return db, nil
 }
 
-func runCheck(ctx context.Context, c check.Check, s check.Scan, memory *check.Memory, found func(check.Finding)) Outcome {
-	out := Outcome{Check: c.Name, memory: memory}
-	s.Check, s.Memory = c.Name, memory
+// run is one check being asked.
+type run struct {
+	check   check.Check
+	scan    check.Scan
+	out     Outcome
+	visitor walk.Visitor // of a check that walks
+	begin   time.Time
+}
+
+func newRun(c check.Check, s check.Scan, memory *check.Memory, found func(check.Finding)) *run {
+	r := &run{check: c, scan: s, out: Outcome{Check: c.Name, memory: memory}}
+	r.scan.Check, r.scan.Memory = c.Name, memory
 	seen := map[string]bool{}
-	s.Emit = func(f check.Finding) {
+	r.scan.Emit = func(f check.Finding) {
 		key := f.ID + f.Wire
 		switch {
 		case seen[key]:
-		case len(out.findings) == maxFindings:
-			if !out.full {
-				out.full = true
-				s.Fault("report", fmt.Errorf("more than %d findings; the rest is left out", maxFindings))
+		case len(r.out.findings) == maxFindings:
+			if !r.out.full {
+				r.out.full = true
+				r.scan.Fault("report", fmt.Errorf("more than %d findings; the rest is left out", maxFindings))
 			}
 		default:
 			seen[key] = true
-			out.findings = append(out.findings, f)
+			r.out.findings = append(r.out.findings, f)
 			found(f)
 		}
 	}
-	if c.Live && !s.Live {
-		out.State, out.Reason = NotApplicable, "asks the running kernel; this is an image"
-		return out
+	return r
+}
+
+// applies reports whether the check has a meaning here, and notes when it began.
+func (r *run) applies() bool {
+	r.begin = time.Now()
+	if r.check.Live && !r.scan.Live {
+		r.out.State, r.out.Reason = NotApplicable, "asks the running kernel; this is an image"
+		return false
 	}
-	start := time.Now()
-	err := guarded(ctx, c, &s)
-	out.Duration, out.Faults = time.Since(start), s.Faults
+	return true
+}
+
+func (r *run) ask(ctx context.Context) {
+	if r.applies() {
+		r.end(guarded(r.check.Name, func() error { return r.check.Run(ctx, &r.scan) }))
+	}
+}
+
+func (r *run) end(err error) {
+	r.out.Duration, r.out.Faults = time.Since(r.begin), r.scan.Faults
 	switch {
 	case errors.Is(err, check.ErrNotApplicable), errors.Is(err, errors.ErrUnsupported):
-		out.State, out.Reason = NotApplicable, err.Error()
+		r.out.State, r.out.Reason = NotApplicable, err.Error()
 	case err != nil:
-		out.State, out.Reason = Failed, err.Error()
-	case s.Faults > 0:
-		out.State = Partial
+		r.out.State, r.out.Reason = Failed, err.Error()
+	case r.scan.Faults > 0:
+		r.out.State = Partial
 	default:
-		out.State = Done
+		r.out.State = Done
 	}
-	return out
+}
+
+// walkAll walks once for all checks that want to see the whole file system.
+func walkAll(ctx context.Context, files *hostfile.FS, runs []*run) {
+	var walking []*run
+	var visitors []walk.Visitor
+	for _, r := range runs {
+		if r.check.Walk == nil || !r.applies() {
+			continue
+		}
+		err := guarded(r.check.Name, func() (err error) {
+			r.visitor, err = r.check.Walk(ctx, &r.scan)
+			return err
+		})
+		if err != nil {
+			r.end(err)
+			continue
+		}
+		walking = append(walking, r)
+		visitors = append(visitors, &guard{Visitor: r.visitor, name: r.check.Name})
+	}
+	for i, err := range walk.Walk(ctx, files, visitors) {
+		walking[i].end(err)
+	}
 }
 
 // guarded makes a panic in one check an error of that check: it reads what an
 // attacker may have written, and the other checks must run all the same.
-func guarded(ctx context.Context, c check.Check, s *check.Scan) (err error) {
+func guarded(name string, f func() error) (err error) {
 	defer func() {
 		if r := recover(); r != nil {
-			err = fmt.Errorf("check %s failed: %v", c.Name, r)
+			err = fmt.Errorf("check %s failed: %v", name, r)
 		}
 	}()
-	return c.Run(ctx, s)
+	return f()
+}
+
+// guard does the same for a visitor: after a panic it wants no more.
+type guard struct {
+	walk.Visitor
+	name string
+	err  error
+}
+
+// Wants implements walk.Visitor.
+func (g *guard) Wants(full string, up walk.State) (wants bool) {
+	g.try(func() { wants = g.Visitor.Wants(full, up) })
+	return wants
+}
+
+// Enter implements walk.Visitor.
+func (g *guard) Enter(f *walk.Folder, up walk.State) (st walk.State) {
+	g.try(func() { st = g.Visitor.Enter(f, up) })
+	return st
+}
+
+// Entry implements walk.Visitor.
+func (g *guard) Entry(f *walk.Folder, e *walk.Entry, st walk.State) {
+	g.try(func() { g.Visitor.Entry(f, e, st) })
+}
+
+// Leave implements walk.Visitor.
+func (g *guard) Leave(f *walk.Folder, st walk.State) {
+	g.try(func() { g.Visitor.Leave(f, st) })
+}
+
+// Finish implements walk.Visitor.
+func (g *guard) Finish(err error) error {
+	if g.err != nil {
+		return g.err
+	}
+	return guarded(g.name, func() error { return g.Visitor.Finish(err) })
+}
+
+func (g *guard) try(f func()) {
+	if g.err == nil {
+		g.err = guarded(g.name, func() error { f(); return nil })
+	}
 }
 
 // Complete reports whether everything that was asked has an answer.

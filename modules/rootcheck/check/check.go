@@ -12,6 +12,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+
+	"hids/modules/rootcheck/walk"
 )
 
 // Check is one question put to a host.
@@ -40,6 +42,10 @@ type Check struct {
 	// all. Where the question makes no sense (no such kernel interface, not
 	// the initial pid namespace) the error is NotApplicable.
 	Run func(ctx context.Context, s *Scan) error
+
+	// Walk is there instead of Run where the question is about the whole file
+	// system: the host is walked once for all such checks.
+	Walk func(ctx context.Context, s *Scan) (walk.Visitor, error)
 }
 
 // Group is a heading.

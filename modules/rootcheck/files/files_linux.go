@@ -11,7 +11,7 @@ func Checks() []check.Check {
 		{
 			Name: "filesystem", Group: check.Files,
 			Title: "privileged programs that no package owns, immutable files, odd names, folders about which system calls disagree",
-			Needs: []check.Need{search}, Run: fileSystem,
+			Needs: []check.Need{search}, Walk: fileSystem,
 		}, {
 			Name: "loader", Group: check.Files,
 			Title: "libraries that are loaded into every program, and a patched loader",

@@ -16,41 +16,36 @@ import (
 	"hids/platform/hostfile"
 )
 
-// fileSystem walks the host once and judges what the walk found.
-func fileSystem(ctx context.Context, s *check.Scan) error {
-	w := &walk{ctx: ctx, scan: s, reader: hostfile.NewReader()}
-	if err := w.run(); err != nil {
-		return err
-	}
-	owned, err := w.owners(ctx)
+func (t *tree) judge() error {
+	owned, err := t.owners(t.ctx)
 	if err != nil {
-		s.Fault("ask which package owns a file", err)
+		t.scan.Fault("ask which package owns a file", err)
 	}
-	w.reportDisagreements()
-	w.reportFrozen()
-	w.reportNames(owned)
-	return w.judgePrivileged(owned, s.Packages != nil && err == nil)
+	t.reportDisagreements()
+	t.reportFrozen()
+	t.reportNames(owned)
+	return t.judgePrivileged(owned, t.scan.Packages != nil && err == nil)
 }
 
 // owners asks once about every file that may be reported.
-func (w *walk) owners(ctx context.Context) (map[string]string, error) {
-	if w.scan.Packages == nil {
+func (t *tree) owners(ctx context.Context) (map[string]string, error) {
+	if t.scan.Packages == nil {
 		return nil, nil
 	}
-	ask := slices.Clone(w.oddNames)
-	for _, p := range w.privileged {
+	ask := slices.Clone(t.oddNames)
+	for _, p := range t.privileged {
 		ask = append(ask, p.path)
 	}
 	if len(ask) == 0 {
 		return nil, nil
 	}
-	return w.scan.Packages.Owners(ctx, ask)
+	return t.scan.Packages.Owners(ctx, ask)
 }
 
-func (w *walk) reportDisagreements() {
-	for _, d := range w.disagree {
+func (t *tree) reportDisagreements() {
+	for _, d := range t.disagree {
 		text := event.SafeText(d.path)
-		w.scan.Report(check.Finding{
+		t.scan.Report(check.Finding{
 			Kind: check.Rootkit, Rule: "link-counts-differ", Thing: d.path, Path: d.path,
 			Title:    fmt.Sprintf("Two system calls disagree about the link count of '%s'.", text),
 			Why:      "The count is 2 and one for each subfolder. Rootkits that hide folders change it in the calls that everybody uses, and forget the others.",
@@ -82,13 +77,13 @@ func (f frozen) expected() bool {
 	return logs || f.info.IsDir() && (strings.HasPrefix(f.path, "/sysroot") || strings.HasPrefix(f.path, "/ostree"))
 }
 
-func (w *walk) reportFrozen() {
-	for _, f := range w.frozen {
+func (t *tree) reportFrozen() {
+	for _, f := range t.frozen {
 		if f.expected() {
 			continue
 		}
 		text := event.SafeText(f.path)
-		w.scan.Report(check.Finding{
+		t.scan.Report(check.Finding{
 			Kind: check.Suspicious, Rule: f.flag(), Thing: f.path, State: state(f.info, nil), Path: f.path,
 			Title:  fmt.Sprintf("The file '%s' is %s.", text, f.flag()),
 			Why:    "Malware sets this flag so that neither an admin nor another intruder can remove its files easily. Some admins protect files this way too.",
@@ -139,13 +134,13 @@ func usualHidden(name string) bool {
 		func(p string) bool { return strings.HasPrefix(name, p) })
 }
 
-func (w *walk) reportNames(owned map[string]string) {
-	for _, p := range w.oddNames {
+func (t *tree) reportNames(owned map[string]string) {
+	for _, p := range t.oddNames {
 		if owned[p] != "" {
 			continue
 		}
 		text := event.SafeText(p)
-		w.scan.Report(check.Finding{
+		t.scan.Report(check.Finding{
 			Kind: check.Suspicious, Rule: "name", Thing: p, Path: p,
 			Title:  fmt.Sprintf("The name of '%s' wants to be overlooked.", text),
 			Why:    "Names such as '...', with a blank at an end or with control characters are chosen so that nobody sees them in a listing.",
@@ -153,9 +148,9 @@ func (w *walk) reportNames(owned map[string]string) {
 			Wire:   fmt.Sprintf("File '%s' has a name that hides it.", text),
 		})
 	}
-	for _, p := range w.programs {
+	for _, p := range t.programs {
 		text := event.SafeText(p)
-		w.scan.Report(check.Finding{
+		t.scan.Report(check.Finding{
 			Kind: check.Suspicious, Rule: "program-in-memory", Thing: p, Path: p, Severity: 10,
 			Title:  fmt.Sprintf("There is a program in shared memory: '%s'.", text),
 			Why:    "/dev/shm is for memory that programs share. Intruders put programs there because everybody may write and nothing reaches the disk.",
@@ -190,28 +185,28 @@ func (p privileged) rights() string {
 // privilegedMemory holds the programs of the first run and their rights.
 type privilegedMemory struct{ Rights map[string]string }
 
-func (w *walk) judgePrivileged(owned map[string]string, database bool) error {
+func (t *tree) judgePrivileged(owned map[string]string, database bool) error {
 	var memory privilegedMemory
-	known := w.scan.Memory.Load(&memory) && memory.Rights != nil
+	known := t.scan.Memory.Load(&memory) && memory.Rights != nil
 	if !known {
 		memory.Rights = make(map[string]string)
 	}
-	for _, p := range w.privileged {
+	for _, p := range t.privileged {
 		switch {
 		case giveaway(p.path):
-			w.reportPrivileged(p, "giveaway", "With such rights it gives them to whoever starts it.", 10)
+			t.reportPrivileged(p, "giveaway", "With such rights it gives them to whoever starts it.", 10)
 		case writable(p.path):
-			w.reportPrivileged(p, "writable", "It is where anybody can put files; no package installs a program there.", 10)
+			t.reportPrivileged(p, "writable", "It is where anybody can put files; no package installs a program there.", 10)
 		case database && owned[p.path] == "":
-			w.reportPrivileged(p, "unowned", "No package owns it.", 7)
+			t.reportPrivileged(p, "unowned", "No package owns it.", 7)
 		case known && memory.Rights[p.path] != p.rights():
-			w.reportPrivileged(p, "new", "It did not have these rights when hids first looked.", 7)
+			t.reportPrivileged(p, "new", "It did not have these rights when hids first looked.", 7)
 		}
 		if !known {
 			memory.Rights[p.path] = p.rights()
 		}
 	}
-	return w.scan.Memory.Save(memory)
+	return t.scan.Memory.Save(memory)
 }
 
 // giveaway lists shells and programs that run others or write any file.
@@ -229,13 +224,13 @@ func writable(p string) bool {
 		func(dir string) bool { return strings.HasPrefix(p, dir) })
 }
 
-func (w *walk) reportPrivileged(p privileged, rule, why string, severity int) {
+func (t *tree) reportPrivileged(p privileged, rule, why string, severity int) {
 	text, rights := event.SafeText(p.path), p.rights()
 	sort := "setuid or setgid"
 	if len(p.caps) > 0 {
 		sort = "privileged"
 	}
-	w.scan.Report(check.Finding{
+	t.scan.Report(check.Finding{
 		Kind: check.Suspicious, Rule: rule, Thing: p.path, State: state(p.info, p.caps), Path: p.path, Severity: severity,
 		Title:    fmt.Sprintf("The program '%s' runs with more rights than its user's (%s).", text, rights),
 		Why:      why + " Intruders leave such programs to become root again.",

@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package walk
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"hids/internal/testenv"
+	"hids/platform/hostfile"
+	"hids/platform/paths"
+)
+
+// visitor notes what it is told.
+type visitor struct {
+	roots  []string
+	leave  string // a folder that it does not want
+	closed string // a folder that it enters and wants nothing of
+	seen   []string
+	faults []string
+	end    error
+}
+
+func (v *visitor) Roots() []string { return v.roots }
+
+func (v *visitor) Wants(full string, up State) bool {
+	if up == nil {
+		return slices.Contains(v.roots, full)
+	}
+	return full != v.leave
+}
+
+func (v *visitor) Enter(f *Folder, _ State) State {
+	v.seen = append(v.seen, strings.TrimSuffix(f.Path, "/")+"/")
+	if f.Path == v.closed {
+		return nil
+	}
+	return f.Path
+}
+
+func (v *visitor) Entry(f *Folder, e *Entry, st State) {
+	if st != f.Path {
+		panic("the state of another folder")
+	}
+	if !e.Info.IsDir() {
+		v.seen = append(v.seen, filepath.Join(f.Path, e.Text()))
+	}
+}
+
+func (v *visitor) Leave(*Folder, State)     {}
+func (v *visitor) Fault(op string, _ error) { v.faults = append(v.faults, op) }
+func (v *visitor) Finish(err error) error   { v.end = err; return err }
+
+func host(t *testing.T, names ...string) *hostfile.FS {
+	t.Helper()
+	root := t.TempDir()
+	for _, name := range names {
+		p := filepath.Join(root, name)
+		if err := os.MkdirAll(filepath.Dir(p), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(p, nil, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Symlink("usr/bin", filepath.Join(root, "bin")); err != nil {
+		t.Fatal(err)
+	}
+	files, err := hostfile.New(root)
+	if err != nil {
+		testenv.Skip(t, err.Error())
+	}
+	t.Cleanup(func() { files.Close() })
+	return files
+}
+
+// TestOneWalkForAll: each visitor sees exactly what it wants, each thing once,
+// whatever the others want.
+func TestOneWalkForAll(t *testing.T) {
+	files := host(t, "etc/a", "etc/sub/b", "usr/bin/c", "usr/share/d", "var/lib/docker/x/e", "home/f")
+	all := &visitor{roots: []string{"/"}, leave: "/var/lib/docker"}
+	some := &visitor{roots: []string{"/usr/bin", "/etc", "/bin", "/var/lib/docker/x", "/none"}, closed: "/etc/sub"}
+	for _, together := range [][]Visitor{{all, some}, {some}, {all}} {
+		all.seen, some.seen = nil, nil
+		for i, err := range Walk(t.Context(), files, together) {
+			if err != nil {
+				t.Errorf("visitor %d: %v", i, err)
+			}
+		}
+		want := strings.Fields("/usr/bin/ /usr/bin/c /etc/ /etc/a /etc/sub/ /var/lib/docker/x/ /var/lib/docker/x/e")
+		if slices.Contains(together, Visitor(some)) {
+			slices.Sort(want)
+			slices.Sort(some.seen)
+			if diff := cmp.Diff(want, some.seen); diff != "" {
+				t.Errorf("of some (-want +got):\n%s", diff)
+			}
+		}
+		want = strings.Fields("/ /bin /etc/ /etc/a /etc/sub/ /etc/sub/b /usr/ /usr/bin/ /usr/bin/c /usr/share/ /usr/share/d /var/ /var/lib/ /home/ /home/f")
+		if slices.Contains(together, Visitor(all)) {
+			slices.Sort(want)
+			slices.Sort(all.seen)
+			if diff := cmp.Diff(want, all.seen); diff != "" {
+				t.Errorf("of all (-want +got):\n%s", diff)
+			}
+		}
+		if len(all.faults)+len(some.faults) > 0 {
+			t.Errorf("faults %v, %v", all.faults, some.faults)
+		}
+	}
+}
+
+// TestFaultsReachTheInterested: what is too deep is a fault of who wants it,
+// and of nobody else.
+func TestFaultsReachTheInterested(t *testing.T) {
+	files := host(t, "usr/a", "etc/"+strings.Repeat("d/", maxDepth+3)+"b")
+	all, other := &visitor{roots: []string{"/"}, leave: "/etc/d"}, &visitor{roots: []string{"/etc"}}
+	Walk(t.Context(), files, []Visitor{all, other})
+	if len(all.faults) > 0 || len(other.faults) != 1 || !strings.HasPrefix(other.faults[0], "look into /etc/d/") {
+		t.Errorf("faults %v and %v", all.faults, other.faults)
+	}
+}
+
+func TestWalkEnds(t *testing.T) {
+	files := host(t, "etc/a")
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	v := &visitor{roots: []string{"/"}}
+	if errs := Walk(ctx, files, []Visitor{v}); !errors.Is(errs[0], context.Canceled) || !errors.Is(v.end, context.Canceled) {
+		t.Errorf("%v, %v", errs, v.end)
+	}
+	if len(v.seen) > 1 {
+		t.Errorf("went on after the end: %v", v.seen)
+	}
+}
+
+func TestMounts(t *testing.T) {
+	proc := t.TempDir()
+	if err := os.MkdirAll(filepath.Join(proc, "self"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	text := `21 1 0:20 / / rw - ext4 /dev/vda rw
+22 21 0:21 / /mnt/s3 rw,nosuid,nodev - fuse.s3fs s3 rw
+23 21 0:22 / /var/www rw - nfs4 server:/ rw
+24 21 0:23 / /snap/core ro,nodev - squashfs /dev/loop0 ro
+25 21 0:24 / /tmp rw,nosuid - tmpfs tmpfs rw
+26 21 0:25 / /net rw - autofs auto.net rw
+`
+	if err := os.WriteFile(filepath.Join(proc, "self", "mountinfo"), []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	got, err := ReadMounts(paths.Host{Proc: proc})
+	set := func(names ...string) map[string]bool {
+		m := map[string]bool{}
+		for _, n := range names {
+			m[n] = true
+		}
+		return m
+	}
+	want := Mounts{set("/mnt/s3", "/net"), set("/var/www"), set("/snap/core"), set("/mnt/s3", "/tmp")}
+	if diff := cmp.Diff(want, got); diff != "" || err != nil {
+		t.Errorf("%v (-want +got):\n%s", err, diff)
+	}
+}
