@@ -149,6 +149,9 @@ func (s *supervisor) reloadWith(ctx context.Context) error {
 		s.mu.Lock()
 		s.cfg = cfg
 		s.mu.Unlock()
+		if err := s.keep.log.Configure(eventOptions(cfg, s.keep.gid)); err != nil {
+			faults = append(faults, err)
+		}
 	}
 	return errors.Join(faults...)
 }

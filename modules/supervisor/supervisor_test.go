@@ -17,6 +17,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -159,6 +160,41 @@ func (l *loader) set(m string, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.cfg, l.err = mode(m), err
+}
+
+// TestReloadEventLog reads another size of the event log: it counts at once.
+func TestReloadEventLog(t *testing.T) {
+	l := &loader{cfg: mode(modeRestart)}
+	var dir string
+	r := start(t, func(o *Options) {
+		o.Load = l.load
+		dir = filepath.Dir(o.Layout.EventLog())
+		if err := os.MkdirAll(dir, 0o750); err != nil {
+			t.Fatal(err)
+		}
+		line := append(bytes.Repeat([]byte(" "), 1<<10), "{}\n"...)
+		if err := os.WriteFile(o.Layout.EventLog(), bytes.Repeat(line, 1100), 0o640); err != nil {
+			t.Fatal(err)
+		}
+	})
+	rotated := func() bool {
+		files, _ := filepath.Glob(filepath.Join(dir, "events-*.json"))
+		return len(files) > 0
+	}
+	if r.mustProbe(""); rotated() {
+		t.Fatal("rotated before")
+	}
+	l.set(modeRestart, nil)
+	l.cfg.Settings.EventLogSize = 1 << 20
+	for end := time.Now().Add(time.Minute); !rotated(); {
+		if time.Now().After(end) {
+			t.Fatal("the log does not rotate")
+		}
+		// Each starts the probe anew, which tells of it.
+		if err := r.supervisor().Post(ceiling(t), "/reload", nil, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
 }
 
 func TestReloadRunning(t *testing.T) {

@@ -57,6 +57,14 @@ type Writer struct {
 // Open opens the event log at path for appending. It makes the folder that
 // holds it, but not that one's parent.
 func Open(path string, o Options) (*Writer, error) {
+	w := &Writer{path: path, o: o.complete()}
+	if err := w.open(); err != nil {
+		return nil, fmt.Errorf("open event log: %w", err)
+	}
+	return w, nil
+}
+
+func (o Options) complete() Options {
 	if o.MaxSize <= 0 {
 		o.MaxSize = 64 << 20
 	}
@@ -66,11 +74,28 @@ func Open(path string, o Options) (*Writer, error) {
 	if o.GID <= 0 {
 		o.GID = -1
 	}
-	w := &Writer{path: path, o: o}
-	if err := w.open(); err != nil {
-		return nil, fmt.Errorf("open event log: %w", err)
+	return o
+}
+
+// Configure changes the options of an open log.
+func (w *Writer) Configure(o Options) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if o = o.complete(); o == w.o {
+		return nil
 	}
-	return w, nil
+	w.o = o
+	if err := w.reopen(); err != nil {
+		return fmt.Errorf("open event log: %w", err)
+	}
+	return nil
+}
+
+// reopen opens the log anew. What was open may be closed already, after an open
+// that failed.
+func (w *Writer) reopen() error {
+	_ = w.close()
+	return w.open()
 }
 
 func (w *Writer) open() error {
@@ -123,7 +148,7 @@ func (w *Writer) write(lines []byte) error {
 
 func (w *Writer) append(lines []byte) error {
 	if !w.dir.At(filepath.Dir(w.path)) { // moved away or removed
-		if err := errors.Join(w.close(), w.open()); err != nil {
+		if err := w.reopen(); err != nil {
 			return err
 		}
 	}

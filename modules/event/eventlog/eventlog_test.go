@@ -115,6 +115,60 @@ func TestLogFolderRemoved(t *testing.T) {
 	}
 }
 
+// TestConfigure makes an open log smaller: it rotates from then on.
+func TestConfigure(t *testing.T) {
+	path := logPath(t)
+	w := openLog(t, path, Options{MaxSize: 8 << 20})
+	write := func(from, to uint64) {
+		for n := from; n < to; n++ {
+			emit(t, w, numbered(n, "/"+strings.Repeat("x", 100_000)))
+		}
+	}
+	rotated := func() int {
+		files, _ := filepath.Glob(filepath.Join(filepath.Dir(path), "events-*.json"))
+		return len(files)
+	}
+	write(1, 16)
+	if n := rotated(); n != 0 {
+		t.Fatalf("rotated %d times", n)
+	}
+	if err := w.Configure(Options{MaxSize: 1 << 20}); err != nil {
+		t.Fatal(err)
+	}
+	write(16, 18)
+	if n := rotated(); n != 1 {
+		t.Errorf("rotated %d times", n)
+	}
+	if diff := cmp.Diff(count(1, 18), sequences(t, path, Filter{})); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// TestLogFolderComesBack has the folder of the log be no folder for a while.
+func TestLogFolderComesBack(t *testing.T) {
+	path := logPath(t)
+	w := openLog(t, path, Options{})
+	dir := filepath.Dir(path)
+	if err := os.RemoveAll(dir); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(dir, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if err := w.Emit(t.Context(), numbered(1, "/a")); err == nil {
+			t.Fatal("written into what is no folder")
+		}
+	}
+	if err := os.Remove(dir); err != nil {
+		t.Fatal(err)
+	}
+	emit(t, w, numbered(2, "/a"))
+	if diff := cmp.Diff([]uint64{2}, sequences(t, path, Filter{})); diff != "" {
+		t.Error(diff)
+	}
+}
+
 func TestEncodeBounds(t *testing.T) {
 	big := numbered(1, "/a")
 	big.HIDS = &event.Details{Diff: strings.Repeat("x", MaxLine), Tags: []string{"t"}}
