@@ -68,8 +68,7 @@ func (l *loader) directoryAttr(d *Directory, a xmlconf.Attr) {
 	case "realtime":
 		l.flagAttr(&d.Realtime, a)
 	case "whodata":
-		l.flagAttr(&d.Whodata, a)
-		d.Realtime = d.Realtime || d.Whodata
+		l.whodata(d, a)
 	case "report_changes":
 		l.flagAttr(&d.ReportChanges, a)
 	case "follow_symbolic_link":
@@ -119,6 +118,16 @@ func (l *loader) flagAttr(target *bool, a xmlconf.Attr) {
 	if yes, ok := l.yesNo(a.Name, a.Value, a.Pos); ok {
 		*target = yes
 	}
+}
+
+// whodata is Wazuh's real time with who did it, which no system tells hids.
+func (l *loader) whodata(d *Directory, a xmlconf.Attr) {
+	l.flagAttr(&d.Whodata, a)
+	if !d.Whodata {
+		return
+	}
+	d.Realtime = true
+	l.warn(a.Pos, `write realtime="yes"`, "whodata is watched in real time; who did it is not told")
 }
 
 // maxRecursion is Wazuh's limit for recursion_level.

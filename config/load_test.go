@@ -105,6 +105,7 @@ func TestFaults(t *testing.T) {
 		{"syscheck", `<disabled>true</disabled>`, `11: disabled is "true"`},
 		{"syscheck", `<scan_time>21:75</scan_time>`, `12: scan_time is "21:75"`},
 		{"syscheck", `<scan_day>tues</scan_day>`, `11: scan_day is "tues": "tues" is no day`},
+		{"syscheck", `<directories check_all="yes" whodata="yes">/etc</directories>`, `~30: whodata is watched in real time; who did it is not told`},
 		{"syscheck", `<prefilter_cmd>prelink -y</prefilter_cmd>`, `16: prefilter_cmd is "prelink -y"`},
 		{"syscheck", `<directorie>/etc</directorie>`, "1: unknown element <directorie>"},
 		{"syscheck", `<frequency><x>1</x></frequency>`, "1: <frequency> holds elements"},
