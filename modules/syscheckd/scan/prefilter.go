@@ -11,6 +11,7 @@ import (
 
 	"hids/config"
 	"hids/platform/fswalk"
+	"hids/platform/leash"
 )
 
 // prefilterDeadline is how long a prefilter may take for one file.
@@ -33,7 +34,7 @@ func (in *inspector) prefilter(ctx context.Context, t *fswalk.Task, checks confi
 		return len(b), nil
 	})
 	stop := beatWhile(t.Beat)
-	err := cmd.Run()
+	err := leash.Run(cmd)
 	stop()
 	if err != nil {
 		return fmt.Errorf("prefilter %s: %w", argv[0], err)
