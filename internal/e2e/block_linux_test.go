@@ -3,8 +3,12 @@
 package e2e
 
 import (
+	"bufio"
 	"bytes"
+	"context"
+	"encoding/json"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"os/exec"
@@ -18,6 +22,9 @@ import (
 
 	"hids/internal/netnstest"
 	"hids/internal/testenv"
+	"hids/modules/execd"
+	"hids/platform/command"
+	"hids/platform/firewall"
 	"hids/platform/paths"
 )
 
@@ -27,7 +34,7 @@ func TestMain(m *testing.M) {
 		panic(err)
 	}
 	binary = sync.OnceValues(func() (string, error) { return build(filepath.Join(dir, "hids")) })
-	code := netnstest.Main(m, nil)
+	code := netnstest.Main(m, map[string]netnstest.Role{"blocked": roleBlocked})
 	_ = os.RemoveAll(dir)
 	os.Exit(code)
 }
@@ -93,10 +100,11 @@ type daemon struct {
 	conn   *net.UnixConn // to execq
 }
 
-func start(t *testing.T, n *netnstest.Net, l paths.Layout, hids string) *daemon {
+// start starts hids, or what ends in being hids, on the victim.
+func start(t *testing.T, n *netnstest.Net, l paths.Layout, hids ...string) *daemon {
 	t.Helper()
 	d := &daemon{t: t, layout: l}
-	d.cmd = n.Exec(n.Victim, hids, "run", "-f", "-D", d.layout.Home)
+	d.cmd = n.Exec(n.Victim, append(hids, "run", "-f", "-D", d.layout.Home)...)
 	d.cmd.Stdout, d.cmd.Stderr = &d.output, &d.output
 	if err := d.cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -172,6 +180,52 @@ func flush(t *testing.T, n *netnstest.Net) {
 	}
 }
 
+// listed is what hids execd list says: who is blocked, and until when.
+func listed(t *testing.T, n *netnstest.Net, l paths.Layout, hids string) map[string]time.Time {
+	t.Helper()
+	out, err := n.Exec(n.Victim, hids, "execd", "list", "--format", "json", "-D", l.Home).Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var answer execd.Blocks
+	if err := json.Unmarshal(out, &answer); err != nil {
+		t.Fatal(err)
+	}
+	until := map[string]time.Time{}
+	for _, b := range answer.Blocks {
+		until[b.IP] = b.Until
+	}
+	return until
+}
+
+// roleBlocked prints what the packet filter blocks, and until when.
+func roleBlocked(_ []string, _ *bufio.Reader, stdout io.Writer) error {
+	ctx := context.Background()
+	fw, err := firewall.Open(ctx, firewall.Options{Run: command.Run, Lock: os.DevNull, Backend: "nftables"})
+	if err != nil {
+		return err
+	}
+	blocks, err := fw.List(ctx)
+	for _, b := range blocks {
+		fmt.Fprintln(stdout, b.Net.Addr(), b.Until.Format(time.RFC3339Nano))
+	}
+	return err
+}
+
+func inFirewall(t *testing.T, n *netnstest.Net) map[string]time.Time {
+	t.Helper()
+	until := map[string]time.Time{}
+	for line := range strings.Lines(n.Do(n.Victim, "blocked")) {
+		ip, at, _ := strings.Cut(strings.TrimSpace(line), " ")
+		end, err := time.Parse(time.RFC3339Nano, at)
+		if err != nil {
+			t.Fatal(err)
+		}
+		until[ip] = end
+	}
+	return until
+}
+
 // A datagram blocks a real connection, for its time and not longer, through a
 // flush of the rules, and until hids ends.
 func TestDatagramBlocks(t *testing.T) {
@@ -207,28 +261,49 @@ func TestDatagramBlocks(t *testing.T) {
 	}
 }
 
-// Everything is killed and all rules are gone, as after a power cut. The next
-// start puts the block back, and what it lists is what the firewall has.
-func TestBlockOutlivesPowerCut(t *testing.T) {
+// Everything is killed, all rules are gone, and the kernel says that it is
+// another boot. The next start puts the blocks back, and what it lists is what
+// the firewall has, with the same ends.
+func TestBlocksOutliveReboot(t *testing.T) {
 	n, hids := newNet(t)
 	n.Serve()
-	addr, other := netnstest.V4("2"), netnstest.V4("3")
+	v4, v6, other4, other6 := netnstest.V4("2"), netnstest.V6("2"), netnstest.V4("3"), netnstest.V6("3")
 	l := install(t, hids)
 	first := start(t, n, l, hids)
-	first.request("firewall-drop600", addr)
-	n.Closes(addr)
+	first.request("firewall-drop600", v4)
+	first.request("firewall-drop600", v6)
+	first.request("firewall-drop1", other4) // its time passes while the machine is down
+	n.Closes(v4, v6)
+	eventually(t, "see the short block end", func() bool { return first.logged("delete", other4) })
 	if err := first.cmd.Process.Kill(); err != nil {
 		t.Fatal(err)
 	}
 	_ = first.cmd.Wait()
 	flush(t, n)
-	n.Open(addr)
+	n.Open(v4, v6)
 
-	start(t, n, l, hids)
-	n.Closes(addr)
-	n.Open(other)
-	out, err := n.Exec(n.Victim, hids, "execd", "list", "-D", l.Home).CombinedOutput()
-	if err != nil || !strings.Contains(string(out), addr) || strings.Contains(string(out), other) {
-		t.Errorf("hids execd list: %v\n%s", err, out)
+	rebooted := filepath.Join(t.TempDir(), "boot_id")
+	if err := os.WriteFile(rebooted, []byte("6f1f4c4e-0000-4000-8000-000000000001\n"), 0o444); err != nil {
+		t.Fatal(err)
+	}
+	second := start(t, n, l, "sh", "-ec", `mount --bind "$1" /proc/sys/kernel/random/boot_id; shift; exec "$@"`, "sh", rebooted, hids)
+	n.Closes(v4, v6)
+	n.Open(other4, other6)
+	inList, blocked := listed(t, n, l, hids), inFirewall(t, n)
+	if len(inList) != 2 || inList[v4].IsZero() || inList[v6].IsZero() {
+		t.Errorf("hids execd list has %v", inList)
+	}
+	for ip, until := range inList {
+		if d := until.Sub(blocked[ip]).Abs(); d > 2*time.Second { // the kernel tells it in seconds
+			t.Errorf("%s: listed until %v, blocked until %v", ip, until, blocked[ip])
+		}
+		delete(blocked, ip)
+	}
+	if len(blocked) > 0 {
+		t.Errorf("blocked, and not listed: %v", blocked)
+	}
+	second.stop()
+	if !strings.Contains(second.output.String(), "block is put in force again") {
+		t.Error("it did not see another boot")
 	}
 }

@@ -71,13 +71,12 @@ type apart struct {
 // startApart starts one in a new installation. Its log is the file "log" there.
 func startApart(t *testing.T, arConf string, scripts map[string]string) *apart {
 	t.Helper()
-	a := &apart{t: t, layout: paths.Layout{Home: t.TempDir()}}
-	for _, dir := range []string{"etc/shared", "active-response/bin", "queue/alerts", "queue/hids", "var/run/hids", "reports"} {
-		if err := os.MkdirAll(a.layout.Join(dir), 0o750); err != nil {
-			t.Fatal(err)
-		}
+	f := &fixture{t: t, layout: paths.Layout{Home: t.TempDir()}}
+	f.install(arConf)
+	a := &apart{t: t, layout: f.layout}
+	if err := os.MkdirAll(filepath.Dir(a.layout.ControlSocket("execd")), 0o750); err != nil {
+		t.Fatal(err)
 	}
-	a.write(a.layout.ARConf(), arConf)
 	for name, text := range scripts {
 		a.write(filepath.Join(a.layout.ResponseBin(), name), text)
 	}
@@ -147,14 +146,21 @@ func (a *apart) dial() net.Conn {
 
 func (a *apart) stats() Stats {
 	a.t.Helper()
-	ctx, cancel := context.WithTimeout(a.t.Context(), ceiling)
-	defer cancel()
-	var s Stats
-	if err := control.NewClient(a.layout.ControlSocket("execd")).Get(ctx, "/status", &s); err != nil {
+	s, err := askStats(a.t, a.layout)
+	if err != nil {
 		log := a.log()
 		a.t.Fatalf("execd does not answer: %v, its log ends with\n%s", err, log[max(0, len(log)-4096):])
 	}
 	return s
+}
+
+// askStats asks a running execd as an operator does.
+func askStats(t testing.TB, layout paths.Layout) (Stats, error) {
+	ctx, cancel := context.WithTimeout(t.Context(), ceiling)
+	defer cancel()
+	var s Stats
+	err := control.NewClient(layout.ControlSocket("execd")).Get(ctx, "/status", &s)
+	return s, err
 }
 
 // settled waits until all that was sent is decided and has run, and all blocks

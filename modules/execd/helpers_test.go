@@ -56,6 +56,7 @@ func TestMain(m *testing.M) {
 // report is one call of a program.
 type report struct {
 	At   int64    `json:"at"`
+	PID  int      `json:"pid"`
 	Argv []string `json:"argv"`
 	Env  []string `json:"env"`
 	Dir  string   `json:"dir"`
@@ -65,7 +66,7 @@ type report struct {
 // respond is the program. How it behaves is in its name.
 func respond() int {
 	home := os.Getenv("HIDS_HOME")
-	r := report{At: time.Now().UnixNano(), Argv: os.Args, Env: os.Environ()}
+	r := report{At: time.Now().UnixNano(), PID: os.Getpid(), Argv: os.Args, Env: os.Environ()}
 	r.Dir, _ = os.Getwd()
 	name := filepath.Base(os.Args[0])
 	if strings.HasPrefix(name, "wazuh") {
@@ -199,6 +200,13 @@ func (c *handClock) pass(d time.Duration) {
 	c.wall, c.boot = c.wall.Add(d), c.boot+d
 }
 
+// step sets the wall clock.
+func (c *handClock) step(d time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.wall = c.wall.Add(d)
+}
+
 func (c *handClock) reboot(took time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -264,12 +272,7 @@ func newFixture(t testing.TB, arConf string) *fixture {
 		log: &lines{}, events: &events{},
 		own: []netip.Addr{netip.MustParseAddr("198.51.100.1")},
 	}
-	for _, dir := range []string{"etc/shared", "active-response/bin", "queue/alerts", "queue/hids", "reports"} {
-		if err := os.MkdirAll(f.layout.Join(dir), 0o750); err != nil {
-			t.Fatal(err)
-		}
-	}
-	f.arConf(arConf)
+	f.install(arConf)
 	sock, err := execq.Listen(f.layout.ExecQueue(), -1)
 	if err != nil {
 		t.Fatal(err)
@@ -284,6 +287,17 @@ func newFixture(t testing.TB, arConf string) *fixture {
 		sock.Close()
 	})
 	return f
+}
+
+// install makes the folders and ar.conf.
+func (f *fixture) install(arConf string) {
+	f.t.Helper()
+	for _, dir := range []string{"etc/shared", "active-response/bin", "queue/alerts", "queue/hids", "reports"} {
+		if err := os.MkdirAll(f.layout.Join(dir), 0o750); err != nil {
+			f.t.Fatal(err)
+		}
+	}
+	f.arConf(arConf)
 }
 
 func (f *fixture) arConf(text string) {

@@ -62,7 +62,7 @@ func (d *Daemon) keep(ctx context.Context) {
 				d.log.Warn("packet filter is no longer watched: rules that others remove are put back at the next start")
 				continue
 			}
-			d.log.Warn("somebody took rules of ours out of the packet filter: they are put back")
+			d.log.Info("somebody took rules out of the packet filter: those of blocks in force are put back")
 		}
 		done = d.reconcile(ctx)
 		pause(ctx, rest)

@@ -30,7 +30,7 @@ type record struct {
 	} `json:"ran"`
 }
 
-func readCapture(t *testing.T, name string) []record {
+func readCapture(t testing.TB, name string) []record {
 	t.Helper()
 	file, err := os.Open(filepath.Join("testdata", "captures", name+".jsonl"))
 	if err != nil {
@@ -95,39 +95,60 @@ type replay struct {
 	logs    []string                  // messages that must be as often as recorded
 }
 
+// stage is where a recording is played: an execd, and time that passes.
+type stage interface {
+	begin()
+	end()
+	send(datagram string)
+	settled()
+	pass(time.Duration)
+}
+
+// run plays a recording to an execd in this process, in virtual time.
 func (r replay) run(t *testing.T) {
 	f := newFixture(t, r.conf)
+	r.install(f)
+	f.cfg.ActiveResponse.RepeatedOffenders = r.ladder
+	r.play(f, f)
+}
+
+func (r replay) install(f *fixture) {
+	f.t.Helper()
 	f.programs("ardump", "ardump2", "sleepdump", "restart-dump")
 	if err := os.WriteFile(filepath.Join(f.layout.ResponseBin(), "noexec"), []byte("#!/bin/sh\n"), 0o644); err != nil {
-		t.Fatal(err)
+		f.t.Fatal(err)
 	}
 	if r.conf == "absent" {
 		if err := os.Remove(f.layout.ARConf()); err != nil {
-			t.Fatal(err)
+			f.t.Fatal(err)
 		}
 	}
-	f.cfg.ActiveResponse.RepeatedOffenders = r.ladder
-	f.begin()
+}
+
+// play compares what runs and what is logged with the recording.
+func (r replay) play(f *fixture, s stage) {
+	f.t.Helper()
+	s.begin()
 	var want, logged []string
 	last := 0.0
-	for _, rec := range readCapture(t, r.capture) {
+	for _, rec := range readCapture(f.t, r.capture) {
 		if last != 0 && rec.T > last {
-			f.pass(time.Duration((rec.T - last) * float64(time.Second)))
+			s.pass(time.Duration((rec.T - last) * float64(time.Second)))
 		}
 		last = max(last, rec.T)
 		switch {
 		case rec.Mark == "daemon mode (no -f)":
-			f.end()
-			f.begin()
+			s.end()
+			s.begin()
 		case rec.Mark != "" && r.marks[rec.Mark] != nil:
 			r.marks[rec.Mark](f)
 		case rec.Sent != nil || rec.Text != "":
 			data, err := base64.StdEncoding.DecodeString(rec.B64)
 			if err != nil {
-				t.Fatal(err)
+				f.t.Fatal(err)
 			}
-			f.send(string(data))
-			f.settled()
+			s.send(string(data))
+			s.settled()
 		case rec.Ran != nil:
 			argv := slices.Clone(rec.Ran.Argv)
 			_, argv[0], _ = strings.Cut(argv[0], "/active-response/bin/")
@@ -136,12 +157,18 @@ func (r replay) run(t *testing.T) {
 			logged = append(logged, rec.Log)
 		}
 	}
-	f.end()
+	s.end()
+	r.compareCalls(f, want)
+	r.compareLogs(f, logged)
+}
+
+func (r replay) compareCalls(f *fixture, want []string) {
+	f.t.Helper()
 	want = append(want, calls(r.add...)...)
 	for _, gone := range calls(r.drop...) {
 		i := slices.Index(want, gone)
 		if i < 0 {
-			t.Fatalf("%s is not in the recording", gone)
+			f.t.Fatalf("%s is not in the recording", gone)
 		}
 		want = slices.Delete(want, i, i+1)
 	}
@@ -149,13 +176,12 @@ func (r replay) run(t *testing.T) {
 	slices.Sort(got)
 	slices.Sort(want)
 	if !slices.Equal(got, want) {
-		t.Errorf("programs ran\n%s\nrecorded\n%s\nlog:\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"), f.log)
+		f.t.Errorf("programs ran\n%s\nrecorded\n%s\nlog:\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"), f.log)
 	}
-	r.compareLogs(t, f, logged)
 }
 
-func (r replay) compareLogs(t *testing.T, f *fixture, recorded []string) {
-	t.Helper()
+func (r replay) compareLogs(f *fixture, recorded []string) {
+	f.t.Helper()
 	for _, message := range r.logs {
 		n := 0
 		for _, line := range recorded {
@@ -164,7 +190,7 @@ func (r replay) compareLogs(t *testing.T, f *fixture, recorded []string) {
 			}
 		}
 		if got := f.log.count(message); got != n {
-			t.Errorf("%q is said %d times, recorded %d\nlog:\n%s", message, got, n, f.log)
+			f.t.Errorf("%q is said %d times, recorded %d\nlog:\n%s", message, got, n, f.log)
 		}
 	}
 }

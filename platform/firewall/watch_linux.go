@@ -55,8 +55,13 @@ func (w *Watcher) receive(conn *netlink.Conn) {
 	}
 }
 
+// firewalldTable is made anew whenever firewalld is reloaded or started, and
+// rules that were added at run time, as ours are, are then gone.
+const firewalldTable = "firewalld"
+
 // takesOurs says whether a message tells of the end of our table or of a part
-// of it. Single elements do not count: who deletes one by hand means to.
+// of it, or of firewalld's. Single elements do not count: who deletes one by
+// hand means to.
 func takesOurs(m netlink.Message) bool {
 	const headerLen = 4 // struct nfgenmsg
 	if m.Header.Type>>8 != unix.NFNL_SUBSYS_NFTABLES || len(m.Data) < headerLen ||
@@ -64,7 +69,10 @@ func takesOurs(m netlink.Message) bool {
 		return false
 	}
 	switch m.Header.Type & 0xff {
-	case unix.NFT_MSG_DELTABLE, unix.NFT_MSG_DELCHAIN, unix.NFT_MSG_DELRULE, unix.NFT_MSG_DELSET:
+	case unix.NFT_MSG_DELTABLE:
+		name := tableOf(m.Data[headerLen:])
+		return name == tableName || name == firewalldTable
+	case unix.NFT_MSG_DELCHAIN, unix.NFT_MSG_DELRULE, unix.NFT_MSG_DELSET:
 		return tableOf(m.Data[headerLen:]) == tableName
 	}
 	return false

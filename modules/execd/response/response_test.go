@@ -10,8 +10,11 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -19,6 +22,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"hids/config"
+	"hids/internal/testenv"
 	"hids/platform/paths"
 )
 
@@ -98,6 +102,49 @@ func TestLogLine(t *testing.T) {
 		"Mon May 16 03:17:27 CDT 2011 /var/ossec/active-response/bin/host-deny.sh add - 172.16.0.1  \n"
 	if diff := cmp.Diff(want, logged(t, e)); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+// The line is, byte for byte, what a script gets that does as OSSEC's do: echo
+// "`date` $0 $1 $2 $3 $4 $5", in the C locale as execd sets it.
+func TestLogLineIsThatOfAScript(t *testing.T) {
+	args := []string{"add", "-", "192.0.2.7", "1304756247.60385", "31151", "(web1)", "10.0.0.5->/var/log/auth.log"}
+	for _, at := range []int64{0, 1304756247, 1445000000, 1794000000, 1900000000} {
+		for n := range len(args) + 1 {
+			script := exec.CommandContext(t.Context(), "sh", append([]string{"-c",
+				"echo \"`date -u -d @$UNTIL` $0 $1 $2 $3 $4 $5\"", "/var/ossec/active-response/bin/pf.sh"}, args[:n]...)...)
+			script.Env = []string{"PATH=" + os.Getenv("PATH"), "LC_ALL=C", "UNTIL=" + strconv.FormatInt(at, 10)}
+			want, err := script.Output()
+			if err != nil {
+				testenv.Skip(t, "needs sh and GNU date")
+			}
+			e := newEnv(t)
+			r := Request{Script: "/var/ossec/active-response/bin/pf.sh", Args: args[:n]}
+			if err := openLog(e.Layout).write(time.Unix(at, 0).UTC(), words(r)); err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(string(want), logged(t, e)); diff != "" {
+				t.Errorf("%d arguments (-script +ours):\n%s", n, diff)
+			}
+		}
+	}
+}
+
+// Each response writes that line first, under each of its names, even when it
+// then refuses to act.
+func TestEveryNameIsLogged(t *testing.T) {
+	for _, name := range Names() {
+		e := newEnv(t)
+		r := Request{Script: e.Layout.ResponseBin() + "/" + name, Args: []string{"add", "-d", "::1", "1304756247.60385", "31151", "x"}}
+		if err := Run(t.Context(), e, name, r); err == nil {
+			t.Errorf("%s: acted on %v", name, r.Args)
+		}
+		first, _, _ := strings.Cut(logged(t, e), "\n")
+		line := regexp.MustCompile(`^\w{3} \w{3} [ \d]\d \d\d:\d\d:\d\d \S+ \d{4} ` +
+			regexp.QuoteMeta(r.Script+" add -d ::1 1304756247.60385 31151") + `$`)
+		if !line.MatchString(first) {
+			t.Errorf("%s: %q", name, first)
+		}
 	}
 }
 
