@@ -190,9 +190,9 @@ func (d *Daemon) decide(o order) *job {
 	}
 	j := o.job()
 	if timeout := o.lasts(); timeout != 0 {
-		if d.store.Len() >= blocks.MaxBlocks {
+		if d.store.Full() {
 			d.stats.overload.Add(1)
-			d.refused(o.subject(), fmt.Sprintf("there are %d blocks already", blocks.MaxBlocks))
+			d.refused(o.subject(), fmt.Sprintf("there is no room for more than the %d blocks there are", d.store.Len()))
 			return nil
 		}
 		d.block(o, j, key, timeout)

@@ -173,9 +173,7 @@ func (d *Daemon) foresee(o order) Outcome {
 		return out
 	}
 	if b := d.store.Active(o.key(d.policy.ipv6Prefix)); b != nil {
-		c := *b
-		c.Until = d.clock.Now().Add(d.store.Left(b))
-		out.Action, out.Blocks = actExtend, []Block{d.view(c)}
+		out.Action, out.Blocks = actExtend, []Block{d.view(d.store.Shown(b))}
 		return out
 	}
 	out.Action, out.Argv = actBlock, o.entry.prog.argv(add, o.req.Args)

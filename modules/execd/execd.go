@@ -27,6 +27,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"hids/config"
@@ -74,6 +75,8 @@ type Daemon struct {
 	stats stats
 	wake  chan struct{} // the table's next deadline has changed
 	renew chan renewal  // built-in blocks whose end has changed
+
+	renewAll atomic.Bool // renew was full once
 
 	// keepMu is held to write while blocks are put back: no undoing starts
 	// meanwhile. It also guards keeper.

@@ -17,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"hids/modules/execd/blocks"
 	"hids/modules/execd/response"
 	"hids/platform/execq"
 )
@@ -437,7 +438,7 @@ func TestReboot(t *testing.T) {
 }
 
 // The packet filter drops an element at its end by itself, so it must be told
-// when a block goes on.
+// when a block goes on, and of that block alone: there may be thousands.
 func TestKeeperHearsOfExtensions(t *testing.T) {
 	f := newFixture(t, "fw600 - firewall-drop.sh - 600\n")
 	f.keeper.keeps = func(response.Block) bool { return true }
@@ -445,14 +446,34 @@ func TestKeeperHearsOfExtensions(t *testing.T) {
 	f.parts = func(p *parts) { p.start = fake.start }
 	f.begin()
 	f.send("fw600 - 203.0.113.3")
+	f.send("fw600 - 203.0.113.4")
 	f.settled()
 	f.clock.pass(time.Minute)
-	f.send("fw600 - 203.0.113.3")
+	f.send("fw600 - 203.0.113.4")
 	f.settled()
 	eventually(t, "the keeper knows the new end", func() bool {
 		k := f.keeper.last()
-		return len(k) == 1 && k[0].Until.Sub(f.clock.Now()) == 600*time.Second
+		return len(k) == 1 && k[0].IP == "203.0.113.4" && k[0].Until.Sub(f.clock.Now()) == 600*time.Second
 	})
+}
+
+// When more blocks go on than can be remembered one by one, all are looked at.
+func TestKeeperHearsOfManyExtensions(t *testing.T) {
+	f := newFixture(t, "")
+	f.begin()
+	f.end() // nobody takes what follows
+	for i := range cap(f.d.renew) {
+		f.d.renewEnd(&blocks.Block{ID: uint64(i + 1)})
+	}
+	if ids := f.d.renewed(<-f.d.renew); len(ids) != cap(f.d.renew) {
+		t.Errorf("%d remembered", len(ids))
+	}
+	for i := range cap(f.d.renew) + 1 {
+		f.d.renewEnd(&blocks.Block{ID: uint64(i + 1)})
+	}
+	if ids := f.d.renewed(<-f.d.renew); ids != nil {
+		t.Errorf("only %d of more are looked at", len(ids))
+	}
 }
 
 // A built-in response says whether it worked: one that did not is undone and

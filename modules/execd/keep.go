@@ -27,14 +27,27 @@ func (d *Daemon) renewEnd(b *blocks.Block) {
 	select {
 	case d.renew <- renewal{b.ID}:
 	default: // so many that all are looked at
+		d.renewAll.Store(true)
 	}
+}
+
+// renewed returns the ids of the blocks whose end has changed, first and those
+// that wait; nil: all have to be looked at.
+func (d *Daemon) renewed(first renewal) map[uint64]bool {
+	ids := map[uint64]bool{first.id: true}
+	for len(d.renew) > 0 {
+		ids[(<-d.renew).id] = true
+	}
+	if d.renewAll.Swap(false) {
+		return nil
+	}
+	return ids
 }
 
 // keep puts blocks back into the packet filter: those of an earlier process at
 // the start, those whose end has changed, and all when somebody else took our
-// rules away.
+// rules away. It watches before it looks: no change falls between.
 func (d *Daemon) keep(ctx context.Context) {
-	done := d.reconcile(ctx)
 	var lost <-chan struct{}
 	d.keepMu.RLock()
 	watcher, err := d.keeper.Watch(ctx)
@@ -46,15 +59,20 @@ func (d *Daemon) keep(ctx context.Context) {
 	case !errors.Is(err, errors.ErrUnsupported):
 		d.log.Info("packet filter is not watched: rules that others remove are put back at the next start", "err", err)
 	}
+	done := d.reconcile(ctx, nil)
 	for {
 		var retry <-chan time.Time
 		if !done {
 			retry = time.After(retryKeeping)
 		}
+		var only map[uint64]bool // nil: all blocks
 		select {
 		case <-ctx.Done():
 			return
-		case <-d.renew:
+		case r := <-d.renew:
+			if done {
+				only = d.renewed(r)
+			}
 		case <-retry:
 		case _, watching := <-lost:
 			if !watching {
@@ -64,7 +82,7 @@ func (d *Daemon) keep(ctx context.Context) {
 			}
 			d.log.Info("somebody took rules out of the packet filter: those of blocks in force are put back")
 		}
-		done = d.reconcile(ctx)
+		done = d.reconcile(ctx, only)
 		pause(ctx, rest)
 	}
 }
@@ -78,13 +96,13 @@ func pause(ctx context.Context, d time.Duration) {
 	}
 }
 
-// reconcile has all blocks in force that the keeper keeps. No undoing starts
-// while it works, so nothing is put back that was just taken away. It says
-// whether it could.
-func (d *Daemon) reconcile(ctx context.Context) bool {
+// reconcile has the blocks in force that the keeper keeps, or only those with
+// some ids. No undoing starts while it works, so nothing is put back that was
+// just taken away. It says whether it could.
+func (d *Daemon) reconcile(ctx context.Context, only map[uint64]bool) bool {
 	d.keepMu.Lock()
 	defer d.keepMu.Unlock()
-	want := d.inForce()
+	want := d.inForce(only)
 	if len(want) == 0 || ctx.Err() != nil {
 		return true
 	}
@@ -92,18 +110,18 @@ func (d *Daemon) reconcile(ctx context.Context) bool {
 	if err != nil && ctx.Err() == nil {
 		d.log.Error("blocks could not be put back", "err", err)
 	}
-	if changed {
+	if changed && only == nil {
 		d.log.Warn("blocks were missing and have been put back", "count", len(want))
 	}
 	return err == nil
 }
 
 // standing lists the blocks that were done and whose undoing has not begun.
-func (d *Daemon) standing() []response.Block {
+func (d *Daemon) standing(only map[uint64]bool) []response.Block {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	var all []response.Block
-	for _, b := range d.store.List() {
+	for _, b := range d.chosen(only) {
 		if !b.Ending && !d.store.NeedsStart(&b) {
 			k := kept(&b, b.Until)
 			if d.policy.ipv6Prefix < 128 {
@@ -115,12 +133,29 @@ func (d *Daemon) standing() []response.Block {
 	return all
 }
 
-func (d *Daemon) inForce() []response.Block {
-	for len(d.renew) > 0 { // all are looked at now
-		<-d.renew
+// chosen returns the blocks with these ids, or all. The caller holds mu.
+func (d *Daemon) chosen(only map[uint64]bool) []blocks.Block {
+	if only == nil {
+		return d.store.List()
+	}
+	var some []blocks.Block
+	for id := range only {
+		if b := d.store.Get(id); b != nil {
+			some = append(some, d.store.Shown(b))
+		}
+	}
+	return some
+}
+
+func (d *Daemon) inForce(only map[uint64]bool) []response.Block {
+	if only == nil {
+		for len(d.renew) > 0 { // all are looked at now
+			<-d.renew
+		}
+		d.renewAll.Store(false)
 	}
 	var want []response.Block
-	for _, k := range d.standing() {
+	for _, k := range d.standing(only) {
 		if d.keeper.Keeps(k) {
 			want = append(want, k)
 		}

@@ -92,7 +92,9 @@ hids execd delete firewalld-drop600 fd99::3
 await "the rules to go" no_rules
 
 # A block passes again at its time.
-hids execd add --for 5s firewalld-drop600 10.99.0.2 fd99::2
+hids execd add --for 30s firewalld-drop600 10.99.0.2 fd99::2
+await "the short rule for 10.99.0.2" ruled 10.99.0.2
+await "the short rule for fd99::2" ruled fd99::2
 await "the end of the rules" no_rules
 all_open 10.99.0.2 fd99::2
 grep -q 'firewalld-drop.sh add - 10.99.0.2 ' /var/ossec/logs/active-responses.log

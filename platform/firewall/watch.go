@@ -4,7 +4,8 @@ package firewall
 
 import "context"
 
-// Watcher tells that somebody else took hids's rules away.
+// Watcher tells that somebody else took hids's rules away, or may have: a
+// firewalld that is reloaded keeps no rule of the moment.
 type Watcher struct {
 	lost chan struct{}
 	stop func()

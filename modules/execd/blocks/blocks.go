@@ -19,6 +19,7 @@ import (
 // Limits of the table. An attacker chooses how many addresses there are.
 const (
 	MaxBlocks    = 100_000
+	MaxBytes     = 128 << 20 // of what senders wrote: an alert of Wazuh's may have 64 KiB
 	MaxOffenders = 100_000
 )
 
@@ -87,6 +88,7 @@ type Store struct {
 	active    map[string]*Block // by key, without those that are ending
 	offenders map[string]offender
 	queue     dueQueue
+	bytes     int // of all blocks
 	lastID    uint64
 	broken    bool  // the journal failed; the next Commit writes everything anew
 	needed    int64 // the journal's size when it was last rewritten
@@ -135,6 +137,32 @@ func (s *Store) Get(id uint64) *Block { return s.byID[id] }
 // Len is how many blocks there are, those that are ending included.
 func (s *Store) Len() int { return len(s.byID) }
 
+// Full says that there is no room for another block.
+func (s *Store) Full() bool { return len(s.byID) >= MaxBlocks || s.bytes >= MaxBytes }
+
+// hold takes a block in.
+func (s *Store) hold(b *Block) {
+	s.drop(b.ID)
+	s.byID[b.ID] = b
+	s.bytes += b.size()
+}
+
+func (s *Store) drop(id uint64) {
+	if b := s.byID[id]; b != nil {
+		s.bytes -= b.size()
+		delete(s.byID, id)
+	}
+}
+
+// size is about what a block costs. It never changes.
+func (b *Block) size() int {
+	n := 512 + len(b.Extra) + len(b.Alert)
+	for _, w := range b.Args {
+		n += len(w) + 16
+	}
+	return n
+}
+
 // Add puts a new block in force. Its timeout is b.Timeout for a new offender
 // and a step of the ladder for a known one.
 func (s *Store) Add(b Block, p Policy) *Block {
@@ -143,7 +171,8 @@ func (s *Store) Add(b Block, p Policy) *Block {
 	b.ID, b.Level, b.Timeout, b.Count = s.lastID, level, timeout, 1
 	b.Since = s.clock.Now()
 	s.setDue(&b)
-	s.byID[b.ID], s.active[b.Key] = &b, &b
+	s.hold(&b)
+	s.active[b.Key] = &b
 	s.schedule(&b)
 	s.write(record{Op: opPut, Block: &b})
 	return &b
@@ -306,21 +335,25 @@ func (s *Store) Retry(b *Block, after time.Duration) {
 func (s *Store) Remove(b *Block) {
 	s.retire(b)
 	b.busy = true // whatever is left of it in the queue is stale
-	delete(s.byID, b.ID)
+	s.drop(b.ID)
 	s.write(record{Op: opDone, ID: b.ID})
 }
 
 // Left is how long a block has still to go by the clock that nobody sets.
 func (s *Store) Left(b *Block) time.Duration { return b.Due - s.clock.Boot() }
 
-// List returns copies of all blocks in the order they were made. Until is by
-// the wall clock as it is now.
+// Shown returns a copy of a block. Until is by the wall clock as it is now.
+func (s *Store) Shown(b *Block) Block {
+	c := *b
+	c.Until = s.clock.Now().Add(s.Left(b))
+	return c
+}
+
+// List returns copies of all blocks, each as Shown, in the order they were made.
 func (s *Store) List() []Block {
 	list := make([]Block, 0, len(s.byID))
 	for _, b := range s.byID {
-		c := *b
-		c.Until = s.clock.Now().Add(s.Left(b))
-		list = append(list, c)
+		list = append(list, s.Shown(b))
 	}
 	slices.SortFunc(list, func(a, b Block) int { return byID(&a, &b) })
 	return list

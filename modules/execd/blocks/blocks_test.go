@@ -3,6 +3,7 @@
 package blocks_test
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"path/filepath"
@@ -333,5 +334,38 @@ func TestUnknownRecordsAreTold(t *testing.T) {
 		if (err == nil) != (r == `{"op":"done","id":7}`) {
 			t.Errorf("%s: error %v", r, err)
 		}
+	}
+}
+
+// nowhere is a journal that keeps nothing.
+type nowhere struct{}
+
+func (nowhere) Append([]byte) error    { return nil }
+func (nowhere) Commit(bool) error      { return nil }
+func (nowhere) Rewrite([][]byte) error { return nil }
+func (nowhere) Size() int64            { return 0 }
+
+// What attackers fill the table with has a limit in bytes too, and room comes
+// back with each block that ends.
+func TestTableHasALimit(t *testing.T) {
+	s, err := blocks.Open(nowhere{}, nil, &clock{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	alert := bytes.Repeat([]byte("1"), 64<<10)
+	n := 0
+	for ; !s.Full(); n++ {
+		s.Add(blocks.Block{Key: fmt.Sprint(n), Alert: alert, Timeout: time.Hour}, blocks.Policy{})
+	}
+	if n < 2000 || n > 2048 {
+		t.Errorf("full with %d blocks", n)
+	}
+	s.Remove(s.Active("0"))
+	if s.Full() {
+		t.Error("no room although a block has ended")
+	}
+	s.Add(blocks.Block{Key: "0", Alert: alert, Timeout: time.Hour}, blocks.Policy{})
+	if !s.Full() {
+		t.Error("there is room for one more than before")
 	}
 }

@@ -123,7 +123,7 @@ func (s *Store) replayPut(b *Block) error {
 		return fmt.Errorf("journal record without its block")
 	}
 	s.lastID = max(s.lastID, b.ID)
-	s.byID[b.ID] = b
+	s.hold(b)
 	return nil
 }
 
@@ -136,7 +136,7 @@ func (s *Store) replayChange(b *Block, r record) {
 	case opEnd:
 		b.Ending = true
 	case opDone:
-		delete(s.byID, r.ID)
+		s.drop(r.ID)
 	}
 }
 
