@@ -171,7 +171,7 @@ func (r *runner) settle(background bool) error {
 
 func (r *runner) options(ctx context.Context) supervisor.Options {
 	return supervisor.Options{
-		Name: r.s.name, Modules: r.s.modules, Layout: r.layout,
+		Name: r.s.name, Version: version, Modules: r.s.modules, Layout: r.layout,
 		Load: func() (*config.Config, error) { return r.load(ctx) },
 		Log:  r.log, Output: r.out, LogFormat: logging.Format(r.p.format), Debug: r.p.debug > 0,
 		OSSEC: r.s.ossec, Group: r.s.group,

@@ -7,8 +7,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
-	"maps"
+	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
@@ -19,9 +20,11 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"hids/modules/doctor"
 	"hids/modules/event"
 	"hids/modules/supervisor"
 	"hids/platform/control"
+	"hids/platform/metrics"
 	"hids/platform/paths"
 )
 
@@ -29,12 +32,30 @@ import (
 const askTimeout = 10 * time.Second
 
 func (p *program) statusCommand() *cobra.Command {
-	return &cobra.Command{
+	var numbers bool
+	cmd := &cobra.Command{
 		Use:   "status",
 		Short: "Say what runs, as whom, since when, and what each module has to tell",
-		Args:  cobra.NoArgs,
-		RunE:  func(cmd *cobra.Command, _ []string) error { return p.status(cmd.Context()) },
+		Long: `Say what runs, as whom, since when, and what each module has to tell: scans,
+files, watches, what waits for OSSEC's manager, active blocks. What is wrong comes
+last, with what to type; "hids doctor" looks further.
+
+With --metrics it prints the same numbers for Prometheus, which are also on the
+control socket: GET /metrics.`,
+		Example: `  hids status
+  hids status --format json
+  hids status --metrics
+  curl --unix-socket /var/ossec/var/run/hids/supervisor.sock http://hids/metrics`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if numbers {
+				return p.metrics(cmd.Context())
+			}
+			return p.status(cmd.Context())
+		},
 	}
+	cmd.Flags().BoolVar(&numbers, "metrics", false, "print numbers in the text format of Prometheus")
+	return cmd
 }
 
 func (p *program) reloadCommand() *cobra.Command {
@@ -73,6 +94,7 @@ func (p *program) supervisorSockets() ([]string, paths.Layout, error) {
 type statusAnswer struct {
 	supervisor.Status
 	Details map[string]json.RawMessage `json:"details"` // what each running module tells
+	Faults  []doctor.Finding           `json:"faults"`  // of the whole installation; with the first answer only
 }
 
 func (p *program) status(ctx context.Context) error {
@@ -95,13 +117,66 @@ func (p *program) status(ctx context.Context) error {
 	if len(answers) == 0 {
 		return notRunning(layout, faults)
 	}
+	if answers[0].Faults, err = p.statusFaults(ctx, layout); err != nil {
+		return err
+	}
 	if p.format == "json" {
-		return p.printJSON(answers)
+		return errors.Join(append(faults, p.printJSON(answers))...)
 	}
 	for i := range answers {
 		p.printStatus(&answers[i])
 	}
+	if len(answers[0].Faults) > 0 {
+		fmt.Fprintln(p.stdout)
+		p.printFindings(answers[0].Faults)
+	}
 	return errors.Join(faults...)
+}
+
+// statusFaults is what the doctor finds wrong with what runs.
+func (p *program) statusFaults(ctx context.Context, layout paths.Layout) ([]doctor.Finding, error) {
+	patient, err := p.patient(ctx, layout)
+	if err != nil {
+		return nil, err
+	}
+	found := doctor.Examine(ctx, patient, "service", "modules", "queue", "watches", "files")
+	return slices.DeleteFunc(found, func(f doctor.Finding) bool { return f.Level == doctor.OK }), nil
+}
+
+// metrics prints the numbers of every supervisor and of its modules.
+func (p *program) metrics(ctx context.Context) error {
+	socks, layout, err := p.supervisorSockets()
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	defer cancel()
+	var all metrics.Set
+	answered := false
+	var faults []error
+	for _, s := range socks {
+		err := readMetrics(ctx, s, &all)
+		switch {
+		case errors.Is(err, control.ErrNotRunning):
+		case err != nil:
+			faults = append(faults, err)
+		default:
+			answered = true
+		}
+	}
+	if !answered {
+		return notRunning(layout, faults)
+	}
+	return errors.Join(append(faults, all.Write(p.stdout))...)
+}
+
+func readMetrics(ctx context.Context, socket string, into *metrics.Set) error {
+	body, err := control.NewClient(socket).Stream(ctx, http.MethodGet, "/metrics", nil)
+	if err != nil {
+		return err
+	}
+	defer body.Close()
+	return into.Read(io.LimitReader(body, control.MaxBody))
 }
 
 func notRunning(layout paths.Layout, faults []error) error {
@@ -159,26 +234,6 @@ func (p *program) printStatus(a *statusAnswer) {
 
 // oneLine is text of the daemon's for a terminal.
 func oneLine(s string) string { return event.SafeText(s) }
-
-// printDetail prints what a module tells: its fields, one a line.
-func (p *program) printDetail(module string, raw json.RawMessage) {
-	var fields map[string]json.RawMessage
-	if json.Unmarshal(raw, &fields) != nil || len(fields) == 0 {
-		return
-	}
-	c := p.palette()
-	fmt.Fprintf(p.stdout, "\n%s%s%s\n", c.bold, module, c.reset)
-	w := tabwriter.NewWriter(p.stdout, 0, 0, 2, ' ', 0)
-	for _, k := range slices.Sorted(maps.Keys(fields)) {
-		value := string(fields[k])
-		var text string
-		if json.Unmarshal(fields[k], &text) == nil {
-			value = text
-		}
-		fmt.Fprintf(w, "  %s\t%s\n", oneLine(strings.ReplaceAll(k, "_", " ")), oneLine(value))
-	}
-	_ = w.Flush()
-}
 
 // since is how long ago t was, short.
 func since(t time.Time) string {

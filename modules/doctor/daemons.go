@@ -45,7 +45,11 @@ type process struct {
 	deaf   error // why it did not answer
 }
 
-const stateRunning = "running"
+// The states that the checks know.
+const (
+	stateRunning  = "running"
+	stateStarting = "starting"
+)
 
 // detail is what modules tell of themselves. Each has some of it.
 type detail struct {

@@ -217,6 +217,15 @@ func TestHealthy(t *testing.T) {
 	}
 }
 
+// A module that is being started, as after a reload, is no fault.
+func TestStarting(t *testing.T) {
+	b := newBed(t)
+	b.module(2)["state"] = "starting"
+	for _, f := range b.examine() {
+		t.Errorf("%+v", f)
+	}
+}
+
 // planted are faults, and what has to be said about each.
 func planted() []fault {
 	return slices.Concat(faultsOfConfiguration(), faultsOfProcesses(), faultsOfFiles(), faultsOfSockets(), faultsOfHost())
@@ -298,10 +307,11 @@ func faultsOfConfiguration() []fault {
 		}, "adoption", Warning, "ossec-execd.ossec is not there", "install OSSEC again", false},
 		{"OSSEC beside", func(b *bed) {
 			b.process(901, "ossec-syscheckd", "/var/ossec/bin/ossec-syscheckd", 0)
+			b.write(b.patient.Layout.Join("var/run/ossec-syscheckd-901.pid"), "901\n", 0o640)
 		}, "beside", Problem, "ossec-syscheckd, process 901", "hids adopt", false},
 		{"Wazuh beside", func(b *bed) {
 			b.process(902, "wazuh-execd", "/var/ossec/bin/wazuh-execd", 0)
-		}, "beside", Problem, "wazuh-execd, process 902", "stop", false},
+		}, "beside", Warning, "wazuh-execd, process 902, of another installation", "stop", false},
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 
+	"hids/platform/pidfile"
 	"hids/platform/proc"
 	"hids/platform/takeover"
 	"hids/platform/trust"
@@ -106,7 +107,7 @@ func adoption(_ context.Context, e *examination) []Finding {
 
 // beside finds daemons of OSSEC's or Wazuh's that do the work of a module at
 // the same time: two of them would send everything twice, and take each other's
-// execq away.
+// execq away. One of another installation only costs.
 func beside(_ context.Context, e *examination) []Finding {
 	pids, err := proc.Pids(e.Host)
 	if err != nil {
@@ -116,6 +117,10 @@ func beside(_ context.Context, e *examination) []Finding {
 	for _, pid := range pids {
 		st, err := proc.ReadStatus(e.Host, pid)
 		if err != nil || !standsIn(st.Name) || e.isOurs(pid) {
+			continue
+		}
+		if _, err := os.Lstat(pidfile.Path(e.Layout.RunDir(), st.Name, pid)); err != nil {
+			found = append(found, warning("stop it, if nobody needs it", "%s, process %d, of another installation does the same work", st.Name, pid))
 			continue
 		}
 		fix := e.Layout.Join("bin", "ossec-control") + " stop, or let hids have its place: hids adopt"

@@ -120,6 +120,8 @@ func moduleStates(_ context.Context, e *examination) []Finding {
 		case !e.enabled(m):
 		case p == nil:
 			found = append(found, problem(e.control("start"), "%s is switched on, and no daemon has it", m.Name))
+		case p.State == stateStarting: // after a reload, say; if it can't, it will wait
+			running = append(running, m.Name+" (starting)")
 		case p.State != stateRunning:
 			found = append(found, problem("hids events; tail "+quote(e.Layout.DaemonLog()), "%s is %s; before, it %s", m.Name, p.State, orNothing(p.LastExit)))
 		case p.deaf != nil:
@@ -127,7 +129,7 @@ func moduleStates(_ context.Context, e *examination) []Finding {
 		default:
 			running = append(running, m.Name)
 		}
-		if p != nil && p.Restarts > 0 && p.State == stateRunning {
+		if p != nil && p.Restarts > 0 && (p.State == stateRunning || p.State == stateStarting) {
 			found = append(found, warning("grep "+m.Name+" "+quote(e.Layout.DaemonLog()), "%s was started again %d times; it %s", m.Name, p.Restarts, orNothing(p.LastExit)))
 		}
 	}

@@ -3,6 +3,7 @@
 package execd
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -15,6 +16,7 @@ import (
 	"hids/modules/execd/blocks"
 	"hids/modules/execd/request"
 	"hids/platform/control"
+	"hids/platform/metrics"
 )
 
 // Block is a block as operators see it: an element of GET /blocks.
@@ -67,6 +69,7 @@ const maxChange = 64 << 10
 //	POST   /blocks  Change → Outcome
 //	DELETE /blocks  Change → Outcome
 //	GET    /status  Stats
+//	GET    /metrics the same for Prometheus
 func (d *Daemon) Control() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /blocks", func(w http.ResponseWriter, _ *http.Request) {
@@ -75,6 +78,7 @@ func (d *Daemon) Control() http.Handler {
 	mux.HandleFunc("GET /status", func(w http.ResponseWriter, _ *http.Request) {
 		control.WriteJSON(w, http.StatusOK, d.snapshot())
 	})
+	mux.Handle("GET /metrics", metrics.Handler(func(_ context.Context, s *metrics.Set) { d.snapshot().measure(s) }))
 	mux.HandleFunc("POST /blocks", d.change(d.addByHand))
 	mux.HandleFunc("DELETE /blocks", d.change(d.endByHand))
 	return mux

@@ -2,7 +2,11 @@
 
 package execd
 
-import "sync/atomic"
+import (
+	"sync/atomic"
+
+	"hids/platform/metrics"
+)
 
 // stats counts since the start of the process. Every datagram is counted as
 // received and as exactly one of started, queued, merged, refused or invalid.
@@ -54,4 +58,29 @@ func (d *Daemon) counted() Stats {
 	out.Running, out.Waiting = d.lanes.count()
 	out.Blocks = d.store.Len()
 	return out
+}
+
+// measure puts counts into numbers for Prometheus.
+func (st Stats) measure(s *metrics.Set) {
+	const requests = "hids_execd_requests_total"
+	for _, r := range []struct {
+		result string
+		n      int64
+	}{
+		{"accepted", st.Accepted}, {"merged", st.Merged}, {"refused", st.Refused},
+		{"overload", st.Overload}, {"absent", st.Absent}, {"invalid", st.Invalid},
+	} {
+		s.Counter(requests, "Requests, by what became of them; merged: into a block that was in force.", r.n, "result", r.result)
+	}
+	s.Counter("hids_execd_received_total", "Datagrams that came on execq.", st.Received)
+	s.Counter("hids_execd_responses_started_total", "Response programs that were started, those that undo included.", st.Started)
+	s.Counter("hids_execd_responses_failed_total", "Response programs that could not be started or ended badly.", st.Failed)
+	s.Counter("hids_execd_responses_timed_out_total", "Response programs that were ended at their deadline.", st.TimedOut)
+	s.Gauge("hids_execd_responses_running", "Response programs that run.", float64(st.Running))
+	s.Gauge("hids_execd_responses_waiting", "Response programs that wait for a place or for one before them.", float64(st.Waiting))
+	s.Gauge("hids_execd_blocks_active", "Blocks in force.", float64(st.Blocks))
+	s.Counter("hids_execd_blocks_undone_total", "Blocks that were undone.", st.Undone)
+	s.Counter("hids_execd_undo_failures_total", "Tries to undo a block that failed; each is repeated.", st.UndoFailed)
+	s.Counter("hids_execd_journal_errors_total", "Writes of the journal of blocks that failed.", st.Unsaved)
+	s.Counter("hids_execd_events_dropped_total", "Events that nobody took in time.", st.Untold)
 }

@@ -3,6 +3,7 @@
 package rootcheck
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"net/http"
@@ -10,6 +11,7 @@ import (
 
 	"hids/modules/event/courier"
 	"hids/platform/control"
+	"hids/platform/metrics"
 )
 
 // Status is the answer to GET /status.
@@ -17,6 +19,8 @@ type Status struct {
 	Running string          `json:"running,omitempty"` // trigger of the scan that runs
 	Next    time.Time       `json:"next"`              // when the next one is due
 	Last    *Summary        `json:"last,omitempty"`
+	Scans   int64           `json:"scans"` // since the start
+	Took    float64         `json:"scan_seconds"`
 	Queue   *courier.Status `json:"queue,omitempty"`
 }
 
@@ -43,6 +47,7 @@ type AcceptRequest struct {
 // Control answers operators:
 //
 //	GET  /status    Status
+//	GET  /metrics   the same for Prometheus
 //	GET  /findings  Report, of the last scan
 //	POST /scan      ScanRequest → Report, when the scan is over; 409 while another runs
 //	POST /accept    AcceptRequest → Entry
@@ -50,6 +55,7 @@ type AcceptRequest struct {
 func (d *Daemon) Control() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /status", d.serveStatus)
+	mux.Handle("GET /metrics", metrics.Handler(func(_ context.Context, s *metrics.Set) { d.measure(s) }))
 	mux.HandleFunc("GET /findings", d.serveFindings)
 	mux.HandleFunc("POST /scan", d.serveScan)
 	mux.HandleFunc("POST /accept", d.serveAccept)
@@ -58,22 +64,50 @@ func (d *Daemon) Control() http.Handler {
 }
 
 func (d *Daemon) serveStatus(w http.ResponseWriter, _ *http.Request) {
-	report, err := d.store.Report()
+	st, err := d.fullStatus()
 	if err != nil {
 		control.WriteError(w, http.StatusInternalServerError, err)
 		return
 	}
+	control.WriteJSON(w, http.StatusOK, st)
+}
+
+// fullStatus is status with what the last scan found.
+func (d *Daemon) fullStatus() (Status, error) {
 	st := d.status()
+	report, err := d.store.Report()
+	if err != nil {
+		return st, err
+	}
 	if !report.End.IsZero() {
 		st.Last = &Summary{report.Start, report.End, report.Trigger, len(report.Entries), len(report.Open())}
 	}
-	control.WriteJSON(w, http.StatusOK, st)
+	return st, nil
+}
+
+// measure puts the status into numbers.
+func (d *Daemon) measure(s *metrics.Set) {
+	st, err := d.fullStatus()
+	s.Bool("hids_rootcheck_report_readable", "Whether what the last scan found can be read.", err == nil)
+	s.Bool("hids_rootcheck_scanning", "Whether a scan runs.", st.Running != "")
+	s.Counter("hids_rootcheck_scans_total", "Scans made.", st.Scans)
+	s.CounterFloat("hids_rootcheck_scan_seconds_total", "Time spent in scans.", st.Took)
+	s.Time("hids_rootcheck_next_scan_timestamp_seconds", "When the next scan is due.", st.Next)
+	if last := st.Last; last != nil {
+		s.Gauge("hids_rootcheck_findings", "Findings of the last scan, accepted ones included.", float64(last.Findings))
+		s.Gauge("hids_rootcheck_open_findings", "Findings of the last scan that are neither accepted nor mere facts.", float64(last.Open))
+		s.Time("hids_rootcheck_last_scan_timestamp_seconds", "When the last scan ended.", last.End)
+		s.Gauge("hids_rootcheck_last_scan_duration_seconds", "How long the last scan took.", last.End.Sub(last.Start).Seconds())
+	}
+	if st.Queue != nil {
+		st.Queue.Measure(s, Name)
+	}
 }
 
 func (d *Daemon) status() Status {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	st := Status{Running: d.running, Next: d.next}
+	st := Status{Running: d.running, Next: d.next, Scans: d.scans, Took: d.took.Seconds()}
 	if d.courier != nil {
 		q := d.courier.Status()
 		st.Queue = &q

@@ -93,6 +93,8 @@ type Daemon struct {
 	cfg     *config.Config
 	running string    // the trigger of the scan that runs, "" if none
 	next    time.Time // when the next one is due
+	scans   int64     // that ended, since the start
+	took    time.Duration
 }
 
 // New makes the daemon of an environment.
@@ -259,9 +261,17 @@ func (d *Daemon) Scan(ctx context.Context, trigger string, names []string) (*Rep
 	if err != nil {
 		return report, err
 	}
+	d.count(report)
 	debug.FreeOSMemory() // there is nothing to do for hours
 	d.log.Info(scanEnds, "findings", len(report.Entries), "open", len(report.Open()))
 	return report, errors.Join(d.send(scanEnds), d.sync())
+}
+
+func (d *Daemon) count(r *Report) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.scans++
+	d.took += r.End.Sub(r.Start)
 }
 
 func (d *Daemon) scan(ctx context.Context, cfg *config.Config, trigger string, names []string) (*Report, error) {

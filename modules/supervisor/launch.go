@@ -4,6 +4,7 @@ package supervisor
 
 import (
 	"bufio"
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -14,6 +15,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"hids/config"
@@ -42,6 +44,32 @@ type launcher struct {
 	mu       sync.Mutex // guards what follows
 	starters []*privdrop.Starter
 	reading  map[*os.File]bool // what the pumps read
+	events   map[string]*counts
+}
+
+// counts returns the counts of a module's events.
+func (l *launcher) counts(module string) *counts {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.events == nil {
+		l.events = map[string]*counts{}
+	}
+	if l.events[module] == nil {
+		l.events[module] = &counts{}
+	}
+	return l.events[module]
+}
+
+// lineCounter counts the lines that are read through it.
+type lineCounter struct {
+	io.Reader
+	n *atomic.Int64
+}
+
+func (c lineCounter) Read(b []byte) (int, error) {
+	n, err := c.Reader.Read(b)
+	c.n.Add(int64(bytes.Count(b[:n], []byte{'\n'})))
+	return n, err
 }
 
 // close waits until everything the processes have written is where it belongs.
@@ -217,8 +245,12 @@ func (l *launcher) carry(m modules.Module, p *pipes) {
 			log.Error("module wrote to its standard error", "text", strings.TrimSuffix(string(line), "\n"))
 		})
 	})
+	c := l.counts(m.Name)
 	l.pump(p.events, func(r io.Reader) {
-		l.keep.log.Collect(r, func(err error) { log.Error("event not logged", "err", err) })
+		l.keep.log.Collect(lineCounter{r, &c.events}, func(err error) {
+			c.lost.Add(1)
+			log.Error("event not logged", "err", err)
+		})
 	})
 }
 

@@ -6,7 +6,10 @@ package supervisor
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
+	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"os"
@@ -45,6 +48,17 @@ type probeDaemon struct {
 	mu   sync.Mutex
 	mode string
 	got  []string // datagrams
+
+	numbers string // what it tells instead of its own
+}
+
+func (d *probeDaemon) metrics() string {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.numbers != "" {
+		return d.numbers
+	}
+	return fmt.Sprintf("# TYPE hids_probe_datagrams_total counter\nhids_probe_datagrams_total %d\n", len(d.got))
 }
 
 // reloadable adds Reload: a Daemon that has it can't lack it.
@@ -115,6 +129,14 @@ func (d *probeDaemon) Control() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /self", func(w http.ResponseWriter, r *http.Request) {
 		control.WriteJSON(w, http.StatusOK, d.self(r.FormValue("read"), r.FormValue("write")))
+	})
+	// What is asked for is what a taken-over module might say.
+	mux.HandleFunc("GET /metrics", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(d.metrics())) })
+	mux.HandleFunc("PUT /metrics", func(_ http.ResponseWriter, r *http.Request) {
+		text, _ := io.ReadAll(r.Body)
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		_ = json.Unmarshal(text, &d.numbers)
 	})
 	mux.HandleFunc("POST /panic", func(http.ResponseWriter, *http.Request) {
 		go panic("told to")

@@ -13,6 +13,7 @@ import (
 
 	"hids/config"
 	"hids/platform/control"
+	"hids/platform/metrics"
 )
 
 // State is what a module's process does.
@@ -98,6 +99,7 @@ func (s *supervisor) answer(ctx context.Context) {
 	mux.HandleFunc("GET /status", func(w http.ResponseWriter, _ *http.Request) {
 		control.WriteJSON(w, http.StatusOK, s.status())
 	})
+	mux.Handle("GET /metrics", metrics.Handler(s.measure))
 	mux.HandleFunc("POST /reload", func(w http.ResponseWriter, r *http.Request) {
 		if err := s.reloadNow(context.WithoutCancel(r.Context())); err != nil {
 			control.WriteError(w, http.StatusUnprocessableEntity, err)

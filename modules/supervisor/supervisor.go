@@ -35,6 +35,7 @@ var ErrStopped = errors.New("stopped")
 // Options is what a supervisor needs to know.
 type Options struct {
 	Name    string           // of this process, pid file and log lines: "hids", "ossec-execd"
+	Version string           // of this program
 	Modules []modules.Module // in start order; they are stopped in the reverse order
 	Layout  paths.Layout
 	Host    paths.Host

@@ -125,6 +125,8 @@ func (d *Daemon) inspect(ctx context.Context, s session.Scan) (*scan.Result, err
 	if err == nil {
 		d.mu.Lock()
 		d.status.Changes += result.Differences()
+		d.status.Scans++
+		d.status.ScanTime += result.Elapsed
 		d.mu.Unlock()
 		err = d.lookAtNames(ctx)
 	}

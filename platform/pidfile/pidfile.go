@@ -13,11 +13,16 @@ import (
 	"strconv"
 )
 
+// Path is where the pid file of a process is.
+func Path(dir, name string, pid int) string {
+	return filepath.Join(dir, name+"-"+strconv.Itoa(pid)+".pid")
+}
+
 // Write makes DIR/NAME-PID.pid with mode 0640 and the text "PID\n". A gid of -1
 // keeps the caller's group. What has that name already is removed first, never
 // written through: others than root may write in dir.
 func Write(dir, name string, pid, gid int) (string, error) {
-	path := filepath.Join(dir, name+"-"+strconv.Itoa(pid)+".pid")
+	path := Path(dir, name, pid)
 	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return "", fmt.Errorf("write pid file: %w", err)
 	}

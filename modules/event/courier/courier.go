@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"hids/modules/event/spool"
+	"hids/platform/metrics"
 )
 
 // The pauses between two tries to reach the queue, and between two looks at the
@@ -75,6 +76,18 @@ func (c *Courier) Sync() error { return c.Spool.Sync() }
 // Status describes the courier now.
 func (c *Courier) Status() Status {
 	return Status{c.up.Load(), c.held.Load(), c.sent.Load(), c.refused.Load(), c.Spool.Stats()}
+}
+
+// Measure puts a status into numbers, under the name of the module whose
+// courier it is.
+func (st *Status) Measure(s *metrics.Set, module string) {
+	s.Bool("hids_queue_connected", "Whether the OSSEC queue takes messages.", st.Connected, "module", module)
+	s.Counter("hids_queue_sent_total", "Messages that the OSSEC queue took.", st.Sent, "module", module)
+	s.Counter("hids_queue_rejected_total", "Messages that the OSSEC queue can never take.", st.Rejected, "module", module)
+	s.Gauge("hids_spool_messages", "Messages that wait for the OSSEC queue.", float64(st.Spool.Messages), "module", module)
+	s.Gauge("hids_spool_bytes", "Size of the spool on disk.", float64(st.Spool.Bytes), "module", module)
+	s.Counter("hids_spool_dropped_total", "Messages for which the spool had no room.", st.Spool.Dropped, "module", module)
+	s.Counter("hids_spool_corrupt_total", "Files of the spool that were cut short.", st.Spool.Corrupt, "module", module)
 }
 
 // Run carries until ctx ends. What is not carried by then waits in the spool.
