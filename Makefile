@@ -8,6 +8,7 @@ LDFLAGS   = -s -w -X hids/commands.version=$(VERSION)
 FUZZTIME ?= 10s
 CROSS     = linux/amd64 linux/arm64 linux/386 windows/amd64 freebsd/amd64 darwin/arm64
 LINT      = go tool -modfile=packaging/lint.mod golangci-lint
+CHANGIE = go tool -modfile=packaging/changie.mod changie
 SIZE_LIMIT = 16777216
 
 .PHONY: all
@@ -23,7 +24,8 @@ build: ## build ./hids for this machine
 
 .PHONY: scan
 scan: build ## build, then scan the system folders: the first run makes the baseline, later runs say what differs
-	./hids syscheck --scan-now
+	@# What differs (1) and what a plain user can't read (3) is no failure of make.
+	@./hids syscheck --scan-now || test $$? = 1 || test $$? = 3
 
 .PHONY: setup
 setup: ## install what the tests need (Debian packages; as root)
@@ -61,8 +63,17 @@ bench-smoke: ## run every benchmark once at small size, to see that it works
 
 .PHONY: docs
 docs: ## write the man pages and the completions anew
-	rm -f packaging/man/*.1
+	rm -f packaging/man/*.[0-9]
 	go run ./packaging/docgen packaging
+
+.PHONY: change
+change: ## ask for a change that a user can see, and write a file of it
+	$(CHANGIE) new
+
+.PHONY: changelog
+changelog: ## gather the files of changes into CHANGELOG.md: make changelog VERSION=v1.2.0
+	$(CHANGIE) batch $(VERSION)
+	$(CHANGIE) merge
 
 .PHONY: packages
 packages: ## make deb, rpm and tar.gz for amd64 and arm64 in dist

@@ -45,9 +45,6 @@ that takes its place, as bin/ossec-execd.ossec, and --undo puts it back. Nothing
 else of OSSEC is changed, and nothing is started or stopped.
 
 The configuration must be good, and nothing is done otherwise.`,
-		Example: `  hids adopt             say what would be done
-  hids adopt --apply     do it
-  hids adopt --undo      put OSSEC's own daemons back`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return a.run(cmd.Context()) },
 	}

@@ -80,8 +80,9 @@ place of OSSEC's agent daemons.`,
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError("%w", err) })
 	p.addFlags(root)
 	root.AddCommand(p.subcommands()...)
+	shown := examples()
 	for _, cmd := range append(root.Commands(), root) {
-		document(cmd)
+		document(cmd, shown)
 	}
 	return root
 }
@@ -101,9 +102,12 @@ func (p *program) addFlags(root *cobra.Command) {
 	}
 }
 
-// document ends the help of cmd and of all below it with the exit codes, and
-// makes a wrong word an error of usage.
-func document(cmd *cobra.Command) {
+// document gives cmd and all below it their examples, ends their help with the
+// exit codes, and makes a wrong word an error of usage.
+func document(cmd *cobra.Command, shown map[string]string) {
+	if text, ok := shown[cmd.CommandPath()]; ok {
+		cmd.Example = text
+	}
 	if cmd.Long == "" {
 		cmd.Long = cmd.Short + "."
 	}
@@ -120,7 +124,7 @@ func document(cmd *cobra.Command) {
 		return
 	}
 	for _, sub := range cmd.Commands() {
-		document(sub)
+		document(sub, shown)
 	}
 }
 

@@ -39,14 +39,20 @@ at once. Faults with which hids still works do not change the exit code.`,
 		&cobra.Command{
 			Use:   "show",
 			Short: "Show what is in force, and where each value comes from",
-			Args:  cobra.NoArgs,
-			RunE:  func(cmd *cobra.Command, _ []string) error { return p.configShow(cmd) },
+			Long: `Show what is in force, one setting a line: its name, its value, and the file,
+line and column that it comes from; "default" where nobody has set it. Times are
+seconds, sizes bytes.`,
+			Args: cobra.NoArgs,
+			RunE: func(cmd *cobra.Command, _ []string) error { return p.configShow(cmd) },
 		},
 		&cobra.Command{
 			Use:   "explain PATH...",
 			Short: "Say which entry watches a path, what ignores it, and why",
-			Args:  cobra.MinimumNArgs(1),
-			RunE:  func(cmd *cobra.Command, args []string) error { return p.configExplain(cmd, args) },
+			Long: `Say for each path which entry of the configuration watches it and for what,
+which <ignore> leaves it out, and which <nodiff> keeps its content hidden. The
+path need not exist.`,
+			Args: cobra.MinimumNArgs(1),
+			RunE: func(cmd *cobra.Command, args []string) error { return p.configExplain(cmd, args) },
 		},
 	)
 	return cmd

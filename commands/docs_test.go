@@ -9,23 +9,27 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+
+	"hids/internal/doctest"
 )
 
-// TestDocumentedCommands holds that every hids command shown in the README and
-// in docs exists, with the flags it is shown with.
+// TestDocumentedCommands holds that every hids command that a page mentions in
+// its text exists, with the flags it is mentioned with. Those in blocks are run
+// (internal/doctest).
 func TestDocumentedCommands(t *testing.T) {
 	pages, err := filepath.Glob("../docs/*.md")
 	if err != nil || len(pages) == 0 {
 		t.Fatalf("no pages: %v", err)
 	}
 	count := 0
-	for _, page := range append(pages, "../README.md") {
+	for _, page := range append(pages, "../README.md", "../CONTRIBUTING.md") {
 		text, err := os.ReadFile(page)
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, line := range shown(string(text)) {
+		for _, line := range mentioned(string(text)) {
 			count++
 			if err := parses(line); err != nil {
 				t.Errorf("%s: %q: %v", page, line, err)
@@ -33,29 +37,26 @@ func TestDocumentedCommands(t *testing.T) {
 		}
 	}
 	if count < 30 {
-		t.Errorf("only %d commands are shown: are they still found?", count)
+		t.Errorf("only %d commands are mentioned: are they still found?", count)
 	}
 }
 
-var prompt = regexp.MustCompile(`^(?:[#$] )?(?:sudo )?(hids [a-z-].*)$`)
+var inline = regexp.MustCompile("`(?:\\./)?(hids [a-z-][^`]*)`")
 
-// shown returns the hids commands in the code blocks of a page.
-func shown(text string) []string {
+// mentioned returns the hids commands in the text of a page, outside of blocks.
+func mentioned(text string) []string {
 	var list []string
 	inside := false
 	for line := range strings.Lines(text) {
-		line = strings.TrimSpace(line)
-		if strings.HasPrefix(line, "```") {
+		if strings.HasPrefix(strings.TrimSpace(line), "```") {
 			inside = !inside
 			continue
 		}
-		if m := prompt.FindStringSubmatch(line); inside && m != nil {
-			// An explanation stands two blanks apart.
-			command, _, _ := strings.Cut(m[1], "  ")
-			command, _, _ = strings.Cut(command, " #")
-			command, _, _ = strings.Cut(command, " |")
-			command, _, _ = strings.Cut(command, " >")
-			list = append(list, command)
+		if inside {
+			continue
+		}
+		for _, m := range inline.FindAllStringSubmatch(line, -1) {
+			list = append(list, m[1])
 		}
 	}
 	return list
@@ -70,8 +71,8 @@ func parses(line string) error {
 	cmd.InheritedFlags()
 	var flags []string
 	for _, word := range rest {
-		word = strings.Trim(word, "[].…")
-		if strings.HasPrefix(word, "-") && word != "--" {
+		word = strings.Trim(word, "[].…,")
+		if strings.HasPrefix(word, "-") && word != "--" && word != "-" {
 			flags = append(flags, word)
 		}
 	}
@@ -93,3 +94,49 @@ func parses(line string) error {
 type unknownFlag struct{ word string }
 
 func (e *unknownFlag) Error() string { return "there is no flag " + e.word }
+
+// every calls yield for a command and all below it.
+func every(cmd *cobra.Command, yield func(*cobra.Command)) {
+	yield(cmd)
+	for _, sub := range cmd.Commands() {
+		every(sub, yield)
+	}
+}
+
+// TestHelp reads every help as a newcomer does: each command says what it does
+// and what its exit codes mean, ends no line beyond the terminal, and shows an
+// example that the documentation's own rules can read.
+func TestHelp(t *testing.T) {
+	every(Tree(), func(cmd *cobra.Command) {
+		if !cmd.IsAvailableCommand() && cmd.HasParent() {
+			return
+		}
+		name := cmd.CommandPath()
+		if cmd.Short == "" || strings.HasSuffix(cmd.Short, ".") {
+			t.Errorf("%s: the short help is %q", name, cmd.Short)
+		}
+		for line := range strings.Lines(cmd.Long + "\n" + cmd.Example) {
+			if len([]rune(strings.TrimRight(line, "\n"))) > 86 {
+				t.Errorf("%s: a line of its help is too long: %q", name, line)
+			}
+		}
+		if cmd.HasSubCommands() && !cmd.Runnable() {
+			return
+		}
+		if cmd.Example == "" {
+			t.Errorf("%s: shows no example", name)
+		}
+		if _, faults := doctest.Parse(name, "```sh root\n"+cmd.Example+"\n```\n"); cmd.Example != "" && len(faults) > 0 {
+			t.Errorf("%s: %v", name, faults)
+		}
+		for line := range strings.Lines(cmd.Example) {
+			text, _, _ := strings.Cut(strings.TrimSpace(line), " #")
+			text, _, _ = strings.Cut(text, " |")
+			if strings.HasPrefix(text, "hids ") {
+				if err := parses(text); err != nil {
+					t.Errorf("%s: %q: %v", name, text, err)
+				}
+			}
+		}
+	})
+}

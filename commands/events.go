@@ -35,9 +35,6 @@ func (p *program) eventsCommand() *cobra.Command {
 		Short: "Show what was found and done, from the local event log",
 		Long: `Show what was found and done, from the local event log. With --format json the
 lines are printed as they are: Elastic Common Schema, one object a line.`,
-		Example: `  hids events --since 1h
-  hids events -f --module syscheck
-  hids events --path '/etc/**'`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return p.events(cmd.Context(), &f) },
 	}

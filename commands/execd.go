@@ -30,10 +30,6 @@ etc/shared/ar.conf names for each. What has a timeout is undone when it is over,
 whatever happens to execd or the machine meanwhile.
 
 The commands below ask the running daemon.`,
-		Example: `  hids execd -f                                  run it in the foreground
-  hids execd list                                what is blocked, and until when
-  hids execd add firewall-drop 192.0.2.7         block an address by hand
-  hids execd delete firewall-drop 192.0.2.7      and let it go`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return p.serveModule(cmd.Context(), s, execdModule) },
 	}
@@ -102,9 +98,6 @@ func (p *program) execdAdd() *cobra.Command {
 		Long: `Run a response as if the manager had asked for it: it is undone after the timeout
 of ar.conf, or after --for. NAME is a name in ar.conf, with or without the timeout
 at its end, or one of the built-in responses. Who may never be blocked is not.`,
-		Example: `  hids execd add firewall-drop 192.0.2.7 2001:db8::7
-  hids execd add firewall-drop --for 10m 192.0.2.7
-  hids execd add disable-account --dry-run mallory`,
 		Args: cobra.MinimumNArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			change := execd.Change{Name: args[0], DryRun: dry}
@@ -130,8 +123,6 @@ func (p *program) execdDelete() *cobra.Command {
 		Short: "Undo a response before its time",
 		Long: `Undo a response before its time. What is not in the list, because it had no
 timeout, is undone as well: its program is run with delete.`,
-		Example: `  hids execd delete firewall-drop 192.0.2.7
-  hids execd delete --id 12`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			switch {
 			case id != 0 && len(args) > 0:

@@ -33,14 +33,12 @@ address, lock an account, and take it back with delete. USER or IP is - where
 the response needs none. No account is kept of what is done here, and nothing
 takes it back: to block for a time, use hids execd add.
 
-The responses: ` + strings.Join(response.Commands(), ", ") + `.
+The responses:
+  ` + strings.Join(response.Commands(), "\n  ") + `
 
 A response is also reached by a link with its name, or with that of OSSEC's
 script (firewall-drop.sh), to hids in active-response/bin. Its exit code then
 is 0 or 1, as a script's.`,
-		Example: `  hids respond firewall-drop add - 192.0.2.7
-  hids respond firewall-drop delete - 192.0.2.7
-  hids respond disable-account add mallory -`,
 		Args:              cobra.MinimumNArgs(2),
 		ValidArgsFunction: completeResponse,
 		RunE: func(cmd *cobra.Command, args []string) error {

@@ -35,11 +35,6 @@ it is time to.
 With --scan-now the checks run once, in the daemon where one runs, and what
 they find is printed: what it is, why it matters and how to look closer. With
 names only those checks run; hids rootcheck checks lists them.`,
-		Example: `  hids rootcheck
-  hids rootcheck --scan-now
-  hids rootcheck --scan-now files trojans
-  hids rootcheck --scan-now --host /mnt/image
-  hids rootcheck accept 3f2a9c01d7be --note "our own build"`,
 		ValidArgsFunction: completeCheck,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			switch {
@@ -178,7 +173,9 @@ func (p *program) rootcheckList() *cobra.Command {
 	return &cobra.Command{
 		Use:   "list",
 		Short: "Show what the last scan found, accepted or not",
-		Args:  cobra.NoArgs,
+		Long: `Show what the last scan found, accepted or not, with the ID that accept takes,
+why it matters and how to look closer. Exit code 1 if something is not accepted.`,
+		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			layout, err := p.layout()
 			if err != nil {
@@ -223,8 +220,6 @@ func (p *program) rootcheckAccept() *cobra.Command {
 		Long: `Accept a finding as it is now: it stays visible in list, is not reported
 again, and comes back when the thing changes. ID is the finding's, or enough of
 its beginning.`,
-		Example: `  hids rootcheck accept 3f2a9c01d7be --note "our own build of ls"
-  hids rootcheck accept --withdraw 3f2a9c01d7be`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return p.acceptFinding(cmd.Context(), rootcheck.AcceptRequest{ID: args[0], Note: note}, withdraw)
@@ -281,8 +276,10 @@ func (p *program) rootcheckChecks() *cobra.Command {
 	return &cobra.Command{
 		Use:   "checks",
 		Short: "List the checks, and what each needs",
-		Args:  cobra.NoArgs,
-		RunE:  func(*cobra.Command, []string) error { return p.printChecks(rootcheck.Checks(paths.Layout{})) },
+		Long: `List the checks: the name that --scan-now takes and that <check_NAME>no</check_NAME>
+switches off, what it looks for, and the capabilities that it needs.`,
+		Args: cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error { return p.printChecks(rootcheck.Checks(paths.Layout{})) },
 	}
 }
 

@@ -45,9 +45,6 @@ more rights than it needs. The command returns when all are ready, or tells why
 one is not.
 
 SIGHUP and "hids reload" read the configuration again. SIGTERM stops.`,
-		Example: `  hids run            as a daemon
-  hids run -f         in the foreground, as a service manager wants it
-  hids run -t         check the configuration and end`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			s.modules = all.List()

@@ -38,14 +38,10 @@ func (p *program) statusCommand() *cobra.Command {
 		Short: "Say what runs, as whom, since when, and what each module has to tell",
 		Long: `Say what runs, as whom, since when, and what each module has to tell: scans,
 files, watches, what waits for OSSEC's manager, active blocks. What is wrong comes
-last, with what to type; "hids doctor" looks further.
+last, with what to type; "hids doctor" looks further. Exit code 4 if nothing runs.
 
 With --metrics it prints the same numbers for Prometheus, which are also on the
 control socket: GET /metrics.`,
-		Example: `  hids status
-  hids status --format json
-  hids status --metrics
-  curl --unix-socket /var/ossec/var/run/hids/supervisor.sock http://hids/metrics`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if numbers {

@@ -27,11 +27,6 @@ is accepted. With paths only they and what is below them are looked at.
 
 In the answer + is a file that was added, - one that was deleted, > one that
 was moved, ~ one that was changed.`,
-		Example: `  hids syscheck                        start the daemon
-  hids syscheck --scan-now             scan everything that is configured
-  hids syscheck --scan-now /etc /bin   scan these folders only
-  hids syscheck list                   what differs, as of the last scan
-  hids syscheck accept                 take what is there now as it should be`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			switch {
 			case len(args) > 0 && !now:
@@ -52,6 +47,9 @@ func (p *program) syscheckList() *cobra.Command {
 	return &cobra.Command{
 		Use:   "list [PATH...]",
 		Short: "List what differs from the accepted state, as of the last scan",
+		Long: `List what differs from the accepted state, as of the last scan; no file is read.
+In the list + was added, - deleted, > moved, ~ changed. Exit code 1 if there is
+anything.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return p.operate(cmd.Context(), operate.Request{Verb: operate.List, Format: p.format}, args)
 		},
@@ -75,7 +73,9 @@ func (p *program) syscheckShow() *cobra.Command {
 	return &cobra.Command{
 		Use:   "show PATH",
 		Short: "Show what is known of one path",
-		Args:  cobra.ExactArgs(1),
+		Long: `Show what the last scan saw of a path, and what was accepted where that is
+something else: then the exit code is 1. Sizes are bytes.`,
+		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return p.operate(cmd.Context(), operate.Request{Verb: operate.Show, Format: p.format}, args)
 		},
@@ -92,8 +92,6 @@ func (p *program) syscheckExport() *cobra.Command {
   --as json       one object a line, with the field names of ECS file.*
   --as mtree      mtree(5)
   --as sha256sum  regular files, for sha256sum --check`,
-		Example: `  hids syscheck export --as sha256sum /usr/bin | sha256sum --check --quiet
-  hids syscheck export --as mtree | mtree -p /`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if !slices.Contains(report.ExportFormats(), as) {
 				return usageError("--as is %q, but can be %s only", as, strings.Join(report.ExportFormats(), ", "))

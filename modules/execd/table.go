@@ -48,11 +48,16 @@ func newTable(l paths.Layout, log *slog.Logger) *table {
 func (t *table) lookup(name string, exists func(string) bool) (arconf.Entry, bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	t.refresh()
+	return t.current.Lookup(name, exists)
+}
+
+// refresh reads the file again if it is another than it was. t.mu is held.
+func (t *table) refresh() {
 	fi, err := os.Stat(t.layout.ARConf())
 	if err == nil && !same(fi, t.seen) || err != nil && t.seen != nil {
 		t.load()
 	}
-	return t.current.Lookup(name, exists)
 }
 
 func same(a, b fs.FileInfo) bool {
@@ -177,9 +182,10 @@ func (t *table) watch(ctx context.Context) {
 	}
 }
 
-// entries returns all entries of the table.
+// entries returns all entries of the table, as the file is now.
 func (t *table) entries() []arconf.Entry {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	t.refresh()
 	return t.current.Entries()
 }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Docgen writes the man pages and the shell completions of hids from its
-// command tree, with a fixed date, so that the same tree gives the same bytes.
-// The pages of file formats are written by hand, beside the generated ones.
+// Docgen writes the man pages and the shell completions of hids, with a fixed
+// date, so that the same tree gives the same bytes: the pages of commands from
+// the command tree, those of file formats from pages of docs.
 //
 //	go run ./packaging/docgen packaging
 package main
@@ -24,14 +24,14 @@ func main() {
 		fmt.Fprintln(os.Stderr, "usage: docgen DIR")
 		os.Exit(2)
 	}
-	if err := generate(os.Args[1]); err != nil {
+	if err := generate(os.Args[1], "docs"); err != nil {
 		fmt.Fprintln(os.Stderr, "docgen:", err)
 		os.Exit(1)
 	}
 }
 
-// generate writes man/*.1 and completions/* below dir.
-func generate(dir string) error {
+// generate writes man/* and completions/* below dir; pages is where docs are.
+func generate(dir, pages string) error {
 	root := commands.Tree()
 	root.DisableAutoGenTag = true
 	man, completions := filepath.Join(dir, "man"), filepath.Join(dir, "completions")
@@ -41,6 +41,9 @@ func generate(dir string) error {
 		}
 	}
 	if err := manPages(root, man); err != nil {
+		return fmt.Errorf("write man pages: %w", err)
+	}
+	if err := formats(pages, man); err != nil {
 		return fmt.Errorf("write man pages: %w", err)
 	}
 	if err := completion(root, completions); err != nil {
