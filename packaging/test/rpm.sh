@@ -7,6 +7,7 @@ rpm -i --nodeps /root/old/*.rpm
 hids version
 tree_is_right
 rpm -V --nodeps hids
+rpm -q --changelog hids | grep -F "File integrity"
 test -e /etc/systemd/system/multi-user.target.wants/hids.service
 
 echo '<!-- mine -->' >>/var/ossec/etc/hids.conf
