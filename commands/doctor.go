@@ -29,13 +29,11 @@ func (p *program) doctorCommand() *cobra.Command {
 finding: ok, warning (hids works and sees or does less) or problem (it does not
 do what it is configured to do, or can be abused). Nothing is changed.
 
-Without names every check is made: ` + strings.Join(doctor.Checks(), ", ") + `.
+Without names every check is made:
+  ` + strings.Join(doctor.Checks(), "\n  ") + `
 
 A problem ends it with exit code 1; what could not be examined, as by a user who
 is not root, with 3.`,
-		Example: `  hids doctor                        examine everything
-  hids doctor permissions sockets    two checks only
-  hids doctor --format json          for machines`,
 		ValidArgs: doctor.Checks(),
 		Args:      cobra.OnlyValidArgs,
 		RunE:      func(cmd *cobra.Command, args []string) error { return p.doctor(cmd.Context(), args) },

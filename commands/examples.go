@@ -58,6 +58,9 @@ func examplesOfRunning() map[string]string {
   hids run                     # every module, as a daemon
   hids status                  # what runs
   hids events -f               # what is found, as it is found`,
+		"hids doctor": `  hids doctor                        # examine everything
+  hids doctor permissions sockets    # two checks only
+  hids doctor --format json          # for machines`,
 		"hids adopt": `  hids adopt             # say what would be done
   hids adopt --apply     # do it
   hids adopt --undo      # put OSSEC's own daemons back`,
