@@ -93,7 +93,9 @@ func examplesOfRunning() map[string]string {
   hids run -f         # in the foreground, until Ctrl-C
   hids run -t         # check the configuration and end`,
 		"hids status": `  hids status
-  hids status --format json`,
+  hids status --format json
+  hids status --metrics
+  curl --unix-socket /var/ossec/var/run/hids/supervisor.sock http://hids/metrics`,
 		"hids version": `  hids version
   hids version --format json`,
 	}
