@@ -3,6 +3,7 @@
 package syscheckd
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -11,6 +12,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"hids/internal/testenv"
 )
@@ -117,4 +120,71 @@ func TestFoldersWithoutWatch(t *testing.T) {
 	if _, unwatched, _ := feed.watching(); unwatched != 0 {
 		t.Errorf("%d folders are without a watch although there is room again", unwatched)
 	}
+}
+
+// TestManyFolders watches 30,000 folders: none is left without a watch, and what
+// happens in the first, the last and a new one is told.
+func TestManyFolders(t *testing.T) {
+	folders := sized(30_000, 1000)
+	text, err := os.ReadFile("/proc/sys/fs/inotify/max_user_watches")
+	must(t, err)
+	if limit, err := strconv.Atoi(strings.TrimSpace(string(text))); err != nil || limit < folders+1000 {
+		testenv.Skip(t, "fs.inotify.max_user_watches is too low")
+	}
+	r := newRig(t)
+	name := func(i int) string { return "d" + strconv.Itoa(i/100) + "/e" + strconv.Itoa(i) }
+	for i := range folders {
+		must(t, os.MkdirAll(r.path(name(i)), 0o755))
+	}
+	r.start()
+	want := 3 + folders + (folders+99)/100 // the tree, what it is in, and var/run
+	if watched, unwatched, _ := r.daemon.feed.watching(); watched != want || unwatched != 0 {
+		t.Errorf("%d folders are watched and %d are not, want %d and none", watched, unwatched, want)
+	}
+	for _, dir := range []string{name(0), name(folders - 1), name(folders/2) + "/new/below"} {
+		r.write(dir+"/f", "new")
+		if e := r.expect("created " + dir + "/f"); e.HIDS.Trigger != "realtime" {
+			t.Errorf("found by %s", e.HIDS.Trigger)
+		}
+	}
+	must(t, os.Rename(r.path("d0"), r.path("renamed")))
+	r.expect("moved renamed/e0/f from d0/e0/f")
+	r.write("renamed/e1/f", "after it was renamed")
+	r.expect("created renamed/e1/f")
+	must(t, os.RemoveAll(r.path("d1")))
+	r.expect("deleted d1")
+	r.rest("mark")
+	if watched, unwatched, _ := r.daemon.feed.watching(); watched != want-101+2 || unwatched != 0 {
+		t.Errorf("at the end %d folders are watched and %d are not, want %d and none", watched, unwatched, want-101+2)
+	}
+}
+
+// TestGivesWay looks at the threads of a daemon: batch work, and idle at the
+// disk.
+func TestGivesWay(t *testing.T) {
+	r := newRig(t, "a")
+	cmd := r.child()
+	tasks, err := os.ReadDir(fmt.Sprintf("/proc/%d/task", cmd.Process.Pid))
+	must(t, err)
+	if len(tasks) < 2 {
+		t.Fatalf("%d threads", len(tasks))
+	}
+	for _, task := range tasks {
+		stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%s/stat", cmd.Process.Pid, task.Name()))
+		if err != nil {
+			continue // it has ended
+		}
+		_, fields, _ := strings.Cut(string(stat), ") ") // from the third on, proc(5)
+		if policy := strings.Fields(fields)[41-3]; policy != "3" {
+			t.Errorf("thread %s has scheduling policy %s, want 3, SCHED_BATCH", task.Name(), policy)
+		}
+		tid, err := strconv.Atoi(task.Name())
+		must(t, err)
+		const whoProcess, classIdle = 1, 3
+		prio, _, errno := syscall.Syscall(unix.SYS_IOPRIO_GET, whoProcess, uintptr(tid), 0)
+		if errno == 0 && prio>>13 != classIdle {
+			t.Errorf("thread %s has I/O class %d, want 3, idle", task.Name(), prio>>13)
+		}
+	}
+	r.kill(cmd)
 }

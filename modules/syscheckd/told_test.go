@@ -18,6 +18,7 @@ import (
 	"hids/modules/syscheckd/report"
 	"hids/modules/syscheckd/scan"
 	"hids/modules/syscheckd/session"
+	"hids/modules/syscheckd/wire"
 	"hids/platform/paths"
 )
 
@@ -190,5 +191,39 @@ func TestFullSpoolOfACommand(t *testing.T) {
 	}
 	if faults := r.scanHere(); len(faults) != 0 {
 		t.Errorf("found again: %q", faults)
+	}
+}
+
+func TestFieldsOfWhatWasInstalled(t *testing.T) {
+	for text, want := range map[string]wire.Fields{
+		"": wire.Seven, "DIRECTORY=\"/var/ossec\"\n": wire.Seven, "VERSION=garbage\n": wire.Seven,
+		"VERSION=\"v2.8.3\"\n": wire.Six, "VERSION=\"2.9.0\"\n": wire.Six, "DATE=\"x\"\n VERSION=v3.8.0 \n": wire.Six,
+		"VERSION=\"v4.0.0\"\n": wire.Seven, "VERSION=\"v4.3.0\"": wire.Seven, "VERSION=\"v10.1\"\n": wire.Seven,
+	} {
+		if got := parseFields(text); got != want {
+			t.Errorf("%q: %d fields, want %d", text, got, want)
+		}
+	}
+}
+
+// TestFieldsOfMessages has /etc/ossec-init.conf and the configuration decide.
+func TestFieldsOfMessages(t *testing.T) {
+	for _, c := range []struct {
+		version    string
+		configured int
+		want       int
+	}{{"v3.7.0", 0, 6}, {"v4.1.0", 0, 7}, {"v3.7.0", 7, 7}, {"v4.1.0", 6, 6}} {
+		r := newRig(t, "a")
+		must(t, os.MkdirAll(filepath.Join(r.home, "etc"), 0o755))
+		must(t, os.WriteFile(filepath.Join(r.home, "etc", "ossec-init.conf"), []byte("VERSION=\""+c.version+"\"\n"), 0o600))
+		r.conf.Syscheck.SumFields = c.configured
+		messages := r.agentd()
+		r.start()
+		r.next(messages) // the start of the scan
+		sum, _, _ := strings.Cut(strings.TrimPrefix(r.next(messages), "8:syscheck:"), " ")
+		if got := strings.Count(sum, ":") + 1; got != c.want {
+			t.Errorf("OSSEC %s, sum_fields %d: %d fields in %q, want %d", c.version, c.configured, got, sum, c.want)
+		}
+		must(t, r.stop())
 	}
 }
