@@ -9,6 +9,7 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"errors"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -21,6 +22,17 @@ type Program struct {
 	Tag  string   // 16 hex digits: a sum of its instructions
 	Tags []string // of the program and its functions, where there are several
 	UID  uint32   // who loaded it
+
+	// Calls are the functions of the kernel that the program calls, as
+	// distances from the symbol __bpf_call_base; of programs that trace only.
+	// Without the right to see the kernel's addresses they are all 0.
+	Calls []int32
+}
+
+// Pin is a name in a BPF file system that keeps an object alive.
+type Pin struct {
+	Path    string
+	Program uint32 // of a program or a link; 0: it is a map
 }
 
 // Link is an attachment that lives as long as its descriptor or pin.
@@ -62,12 +74,17 @@ const (
 	progInfoLen     = 232
 	progInfoMin     = 80 // up to the name, Linux 4.15
 	offTag          = 8
+	offCodeLen      = 20
+	offCode         = 32
 	offUID          = 48
 	offName         = 64
 	offNrTags       = 180
 	offTags         = 184
 	linkInfoMin     = 12
 	tagLen, nameLen = 8, 16
+
+	maxCode = 8 << 20 // bytes: the verifier's limit of a million instructions
+	maxPins = 10_000
 )
 
 var errShort = errors.New("parse bpf info: too short")
@@ -105,4 +122,21 @@ func ParseFDInfo(b []byte) (id uint32, ok bool) {
 		}
 	}
 	return 0, false
+}
+
+// calls returns the distinct targets of the calls to functions of the kernel
+// in translated instructions, struct bpf_insn.
+func calls(code []byte) []int32 {
+	const call, insnLen = 0x85, 8 // BPF_JMP | BPF_CALL
+	var list []int32
+	for ; len(code) >= insnLen; code = code[insnLen:] {
+		// A source register says that it is no helper but another function.
+		if code[0] != call || code[1]>>4 != 0 {
+			continue
+		}
+		if imm := int32(binary.NativeEndian.Uint32(code[4:])); !slices.Contains(list, imm) {
+			list = append(list, imm)
+		}
+	}
+	return list
 }

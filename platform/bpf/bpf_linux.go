@@ -7,8 +7,11 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
+	"path/filepath"
 	"runtime"
+	"strconv"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -76,7 +79,7 @@ func walk(next, open uintptr, f func(fd int) error) error {
 	}
 }
 
-// program asks twice where there are several tags: how many, then which.
+// program asks again for what there may be much of: how much, then what.
 func program(fd int) (Program, error) {
 	b := make([]byte, progInfoLen)
 	n, err := info(fd, b)
@@ -84,25 +87,102 @@ func program(fd int) (Program, error) {
 		return Program{}, err
 	}
 	p, err := parseProgInfo(b[:n])
-	if err != nil || n < offTags+8 {
+	if err != nil {
 		return p, err
+	}
+	if size := binary.NativeEndian.Uint32(b[offCodeLen:]); p.Traces() && size > 0 && size <= maxCode {
+		code, err := detail(fd, offCodeLen, size, offCode, size)
+		if err != nil {
+			return p, err
+		}
+		p.Calls = calls(code)
+	}
+	if n < offTags+8 {
+		return p, nil
 	}
 	count := binary.NativeEndian.Uint32(b[offNrTags:])
 	if count < 2 || count > 4096 {
 		return p, nil
 	}
-	tags := make([]byte, count*tagLen)
-	var pin runtime.Pinner
-	pin.Pin(&tags[0])
-	defer pin.Unpin()
-	b = make([]byte, progInfoLen)
-	binary.NativeEndian.PutUint32(b[offNrTags:], count)
-	binary.NativeEndian.PutUint64(b[offTags:], uint64(uintptr(unsafe.Pointer(&tags[0]))))
-	_, err = info(fd, b)
+	tags, err := detail(fd, offNrTags, count, offTags, count*tagLen)
 	for ; err == nil && len(tags) >= tagLen; tags = tags[tagLen:] {
 		p.Tags = append(p.Tags, hex.EncodeToString(tags[:tagLen]))
 	}
 	return p, err
+}
+
+// detail asks for an array of a program's description: where its length and its
+// address stand, and how many bytes it has.
+func detail(fd, offLen int, count uint32, offAddress int, size uint32) ([]byte, error) {
+	data := make([]byte, size)
+	var pin runtime.Pinner
+	pin.Pin(&data[0])
+	defer pin.Unpin()
+	b := make([]byte, progInfoLen)
+	binary.NativeEndian.PutUint32(b[offLen:], count)
+	binary.NativeEndian.PutUint64(b[offAddress:], uint64(uintptr(unsafe.Pointer(&data[0]))))
+	_, err := info(fd, b)
+	return data, err
+}
+
+// Pins lists the objects that are pinned below a mount of the BPF file system.
+// Of those that this process may not open it returns how many there are.
+func Pins(mount string) (list []Pin, denied int, err error) {
+	err = filepath.WalkDir(mount, func(p string, d fs.DirEntry, err error) error {
+		switch {
+		case err != nil && p == mount:
+			return err
+		case err != nil:
+			denied++
+			return nil
+		case len(list) == maxPins:
+			return fs.SkipAll
+		case !d.Type().IsRegular():
+			return nil
+		}
+		pin, err := openPin(p)
+		if errors.Is(err, fs.ErrPermission) {
+			denied++
+		} else if err == nil {
+			list = append(list, pin)
+		}
+		return nil // what is gone or of another sort (an iterator) has no program to tell
+	})
+	return list, denied, err
+}
+
+// openPin takes no rights that it does not need; of a link the kernel gives
+// none but full ones.
+func openPin(p string) (Pin, error) {
+	const readOnly = 1 << 3 // BPF_F_RDONLY
+	fd, err := getPin(p, readOnly)
+	if errors.Is(err, unix.EINVAL) {
+		fd, err = getPin(p, 0)
+	}
+	if err != nil {
+		return Pin{}, err
+	}
+	defer unix.Close(fd)
+	fdinfo, err := os.ReadFile("/proc/self/fdinfo/" + strconv.Itoa(fd))
+	if err != nil {
+		return Pin{}, err
+	}
+	id, _ := ParseFDInfo(fdinfo)
+	return Pin{Path: p, Program: id}, nil
+}
+
+func getPin(p string, flags uint32) (int, error) {
+	name, err := unix.BytePtrFromString(p)
+	if err != nil {
+		return -1, err
+	}
+	var pinner runtime.Pinner
+	pinner.Pin(name)
+	defer pinner.Unpin()
+	attr := make([]byte, 16)
+	binary.NativeEndian.PutUint64(attr, uint64(uintptr(unsafe.Pointer(name))))
+	binary.NativeEndian.PutUint32(attr[12:], flags)
+	return call(unix.BPF_OBJ_GET, attr)
 }
 
 // info fills b with the kernel's description of an object and returns how much

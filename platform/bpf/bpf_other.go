@@ -11,3 +11,6 @@ func Programs() ([]Program, error) { return nil, errors.ErrUnsupported }
 
 // Links is Linux's.
 func Links() ([]Link, error) { return nil, errors.ErrUnsupported }
+
+// Pins is Linux's.
+func Pins(string) ([]Pin, int, error) { return nil, 0, errors.ErrUnsupported }

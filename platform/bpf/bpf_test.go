@@ -4,6 +4,7 @@ package bpf
 
 import (
 	"encoding/binary"
+	"slices"
 	"testing"
 )
 
@@ -33,6 +34,20 @@ func TestParseFDInfo(t *testing.T) {
 	}
 }
 
+func TestCalls(t *testing.T) {
+	code := make([]byte, 0, 48)
+	for _, insn := range []struct {
+		op, regs byte
+		imm      int32
+	}{{0xb7, 1, 5}, {0x85, 0, 7}, {0x85, 0x10, 8}, {0x85, 0, 7}, {0x85, 0, -9}, {0x95, 0, 0}} {
+		code = append(code, insn.op, insn.regs, 0, 0)
+		code = binary.NativeEndian.AppendUint32(code, uint32(insn.imm))
+	}
+	if got := calls(append(code, 0x85)); !slices.Equal(got, []int32{7, -9}) {
+		t.Errorf("calls %v", got)
+	}
+}
+
 func FuzzParse(f *testing.F) {
 	f.Add(make([]byte, progInfoLen))
 	f.Add([]byte("prog_id:\t12\n"))
@@ -40,5 +55,6 @@ func FuzzParse(f *testing.F) {
 		parseProgInfo(b)
 		parseLinkInfo(b)
 		ParseFDInfo(b)
+		calls(b)
 	})
 }

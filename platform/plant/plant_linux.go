@@ -5,8 +5,10 @@ package plant
 import (
 	"io"
 	"os"
+	"path/filepath"
 	"runtime"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 	"unsafe"
@@ -19,10 +21,51 @@ import (
 // BPF loads a socket filter of two instructions under the given name.
 func BPF(t testing.TB, name string) {
 	t.Helper()
-	prog := [16]byte{0xb7, 8: 0x95} // r0 = 0; exit
+	const socketFilter = 1 // BPF_PROG_TYPE_SOCKET_FILTER
+	loadBPF(t, name, socketFilter, []byte{0xb7, 8: 0x95, 15: 0})
+}
+
+// SignallingBPF loads a program for tracepoints that sends a signal, were it
+// ever attached, and pins it at a path in a BPF file system.
+func SignallingBPF(t testing.TB, name, pin string) {
+	t.Helper()
+	const rawTracepoint, sendSignal = 17, 109 // BPF_PROG_TYPE_RAW_TRACEPOINT, BPF_FUNC_send_signal
+	fd := loadBPF(t, name, rawTracepoint, []byte{
+		0xb7, 0x01, 7: 0, // r1 = 0
+		8: 0x85, 12: sendSignal, // call
+		16: 0xb7, 24: 0x95, 31: 0, // r0 = 0; exit
+	})
+	path, err := unix.BytePtrFromString(pin)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var pinner runtime.Pinner
+	pinner.Pin(path)
+	defer pinner.Unpin()
+	attr := struct {
+		path  uint64
+		fd    uint32
+		flags uint32
+	}{uint64(uintptr(unsafe.Pointer(path))), uint32(fd), 0}
+	if _, _, errno := unix.Syscall(unix.SYS_BPF, unix.BPF_OBJ_PIN, uintptr(unsafe.Pointer(&attr)), unsafe.Sizeof(attr)); errno != 0 {
+		t.Fatal("pin a bpf program: ", errno)
+	}
+}
+
+// MountBPF mounts a BPF file system on a folder, until the namespace ends.
+func MountBPF(t testing.TB, dir string) {
+	t.Helper()
+	if err := unix.Mount("bpf", dir, "bpf", 0, ""); err != nil {
+		testenv.Skip(t, "mount the bpf file system: "+err.Error())
+	}
+	t.Cleanup(func() { _ = unix.Unmount(dir, unix.MNT_DETACH) })
+}
+
+func loadBPF(t testing.TB, name string, kind uint32, code []byte) int {
+	t.Helper()
 	licence := [4]byte{'G', 'P', 'L'}
 	var pin runtime.Pinner
-	pin.Pin(&prog)
+	pin.Pin(&code[0])
 	pin.Pin(&licence)
 	defer pin.Unpin()
 	var attr struct {
@@ -31,8 +74,8 @@ func BPF(t testing.TB, name string) {
 		_              [24]byte
 		name           [16]byte
 	}
-	attr.kind, attr.count = 1, 2 // BPF_PROG_TYPE_SOCKET_FILTER
-	attr.insns = uint64(uintptr(unsafe.Pointer(&prog)))
+	attr.kind, attr.count = kind, uint32(len(code)/8)
+	attr.insns = uint64(uintptr(unsafe.Pointer(&code[0])))
 	attr.licence = uint64(uintptr(unsafe.Pointer(&licence)))
 	copy(attr.name[:15], name)
 	fd, _, errno := unix.Syscall(unix.SYS_BPF, unix.BPF_PROG_LOAD, uintptr(unsafe.Pointer(&attr)), unsafe.Sizeof(attr))
@@ -40,6 +83,7 @@ func BPF(t testing.TB, name string) {
 		testenv.Skip(t, "load a bpf program: "+errno.Error())
 	}
 	t.Cleanup(func() { unix.Close(int(fd)) })
+	return int(fd)
 }
 
 // PacketSocket opens a packet socket with a classic BPF filter of one
@@ -144,6 +188,42 @@ func BoundSocket(t testing.TB) {
 	t.Cleanup(func() { unix.Close(fd) })
 	if err := unix.Bind(fd, &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// Group puts a process into a control group of its own that counts its tasks,
+// and returns the group's name. The group ends with the test.
+func Group(t testing.TB, pid int) string {
+	t.Helper()
+	name := "hids-test-" + strconv.Itoa(os.Getpid())
+	for _, root := range []string{"/sys/fs/cgroup/pids", "/sys/fs/cgroup"} {
+		dir := filepath.Join(root, name)
+		if err := os.Mkdir(dir, 0o755); err != nil {
+			continue
+		}
+		t.Cleanup(func() { removeGroup(t, dir) })
+		if _, err := os.Stat(filepath.Join(dir, "pids.current")); err != nil {
+			continue
+		}
+		if err := os.WriteFile(filepath.Join(dir, "cgroup.procs"), []byte(strconv.Itoa(pid)), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return "/" + name
+	}
+	testenv.Skip(t, "no control group counts tasks here")
+	return ""
+}
+
+// removeGroup moves what is still in the group out of it first.
+func removeGroup(t testing.TB, dir string) {
+	procs, err := os.ReadFile(filepath.Join(dir, "cgroup.procs"))
+	if err == nil {
+		for _, pid := range strings.Fields(string(procs)) {
+			_ = os.WriteFile(filepath.Join(filepath.Dir(dir), "cgroup.procs"), []byte(pid), 0o644) // it may have ended
+		}
+	}
+	if err := os.Remove(dir); err != nil {
+		t.Error(err)
 	}
 }
 

@@ -9,6 +9,8 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
+	"strconv"
 	"strings"
 
 	"hids/platform/paths"
@@ -61,6 +63,26 @@ func readAll(path string) ([]byte, error) {
 type Symbols struct {
 	Modules  map[string]int    // module to its number of symbols
 	Programs map[string]string // tag of a BPF program to its name
+
+	// Helpers are the functions with which a BPF program changes what others
+	// see or do, and CallBase is from where it counts to them. Both are empty
+	// where the kernel does not tell addresses.
+	Helpers  map[uint64]string
+	CallBase uint64
+}
+
+// helpers lists those functions, bpf-helpers(7).
+func helpers() []string {
+	return []string{"bpf_probe_write_user", "bpf_override_return", "bpf_send_signal", "bpf_send_signal_thread"}
+}
+
+// Helper names the function that a BPF program calls at a distance from
+// CallBase; "" if it is none of Helpers.
+func (s *Symbols) Helper(distance int32) string {
+	if s.CallBase == 0 {
+		return ""
+	}
+	return s.Helpers[s.CallBase+uint64(int64(distance))]
 }
 
 // ReadSymbols reads /proc/kallsyms, some 100,000 lines, without keeping them.
@@ -76,7 +98,7 @@ func ReadSymbols(h paths.Host) (Symbols, error) {
 // ParseSymbols reads lines "address type name [module]". The kernel's own
 // generators ("[bpf]", "[__builtin__ftrace]" …) are no modules.
 func ParseSymbols(r io.Reader) (Symbols, error) {
-	s := Symbols{Modules: make(map[string]int), Programs: make(map[string]string)}
+	s := Symbols{Modules: make(map[string]int), Programs: make(map[string]string), Helpers: make(map[uint64]string)}
 	br := bufio.NewReaderSize(r, 64<<10)
 	for {
 		line, err := br.ReadSlice('\n')
@@ -93,6 +115,7 @@ func ParseSymbols(r io.Reader) (Symbols, error) {
 func (s *Symbols) add(line []byte) {
 	line = bytes.TrimRight(line, "\n")
 	if len(line) == 0 || line[len(line)-1] != ']' {
+		s.addHelper(line)
 		return
 	}
 	open := bytes.LastIndexByte(line, '[')
@@ -106,6 +129,24 @@ func (s *Symbols) add(line []byte) {
 	}
 	if !strings.HasPrefix(module, "__builtin__") && module != "" {
 		s.Modules[module]++
+	}
+}
+
+// addHelper keeps addresses of the kernel's own functions.
+func (s *Symbols) addHelper(line []byte) {
+	name := line[bytes.LastIndexByte(line, ' ')+1:]
+	if !bytes.HasPrefix(name, []byte("bpf_")) && string(name) != "__bpf_call_base" {
+		return
+	}
+	text, _, _ := strings.Cut(string(line), " ")
+	address, err := strconv.ParseUint(text, 16, 64)
+	if err != nil || address == 0 {
+		return
+	}
+	if string(name) == "__bpf_call_base" {
+		s.CallBase = address
+	} else if slices.Contains(helpers(), string(name)) {
+		s.Helpers[address] = string(name)
 	}
 }
 

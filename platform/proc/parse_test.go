@@ -82,6 +82,9 @@ func TestParseModules(t *testing.T) {
 func TestParseSymbols(t *testing.T) {
 	long := "ffffffffc0000000 t " + strings.Repeat("x", 200_000) + "\t[big]\n"
 	got, err := ParseSymbols(strings.NewReader(`ffffffff81000000 T _text
+ffffffff81000100 T bpf_send_signal
+ffffffff81000200 T bpf_map_delete_elem
+ffffffff81000300 T __bpf_call_base
 ffffffffc0001000 t hide_me	[diamorphine]
 ffffffffc0002000 t show_me	[diamorphine]
 ffffffffc0003000 t ftrace_trampoline	[__builtin__ftrace]
@@ -94,10 +97,14 @@ ffffffffc0005000 t bpf_trampoline_6442	[bpf]
 	want := Symbols{
 		Modules:  map[string]int{"diamorphine": 2, "big": 1, "nonewline": 1},
 		Programs: map[string]string{"6deef7357e7b4530": "sd_fw_egress"},
+		Helpers:  map[uint64]string{0xffffffff81000100: "bpf_send_signal"}, CallBase: 0xffffffff81000300,
 	}
 	// Of a line longer than the buffer the end is enough.
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("symbols (-want +got):\n%s", diff)
+	}
+	if a, b := got.Helper(-0x200), got.Helper(-0x100); a != "bpf_send_signal" || b != "" {
+		t.Errorf("helpers %q and %q", a, b)
 	}
 }
 
@@ -128,4 +135,19 @@ func FuzzParsers(f *testing.F) {
 			t.Errorf("ParseSymbols: %v", err)
 		}
 	})
+}
+
+func TestParseGroup(t *testing.T) {
+	const v1 = "9:name=systemd:/user.slice\n8:cpu,pids:/system.slice/ssh.service\n0::/init.scope\n"
+	for _, c := range []struct{ text, controller, want string }{
+		{v1, "pids", "/system.slice"},
+		{v1, "", "/init.scope"},
+		{"0::/user.slice/a:b/c (deleted)\n", "", "/user.slice"},
+		{"0::/\n", "", "/"},
+		{"", "pids", "/"},
+	} {
+		if got := parseGroup([]byte(c.text), c.controller); got != c.want {
+			t.Errorf("%q, %q: %q, want %q", c.text, c.controller, got, c.want)
+		}
+	}
 }

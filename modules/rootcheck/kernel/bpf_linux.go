@@ -42,7 +42,95 @@ func bpfPrograms(ctx context.Context, s *check.Scan) error {
 	if err != nil {
 		return err
 	}
-	return inventory(s, programs, holders(s.Host))
+	keep := keepers{held: holders(s.Host)}
+	if keep.pinned, err = pins(s.Host); err != nil {
+		s.Fault("list pinned BPF objects", err)
+	}
+	reportHelpers(s, programs, keep)
+	return inventory(s, programs, keep)
+}
+
+// keepers says what keeps a program loaded, by its id: a process that has it
+// open, or a name in a BPF file system. One with neither is attached.
+type keepers struct {
+	held   map[uint32]int
+	pinned map[uint32]string
+}
+
+// evidence tells of a program and of who keeps it.
+func (k keepers) evidence(p bpf.Program) map[string]string {
+	e := map[string]string{
+		"id": strconv.FormatUint(uint64(p.ID), 10), "tag": p.Tag, "loaded_by_uid": strconv.FormatUint(uint64(p.UID), 10),
+	}
+	if pid := k.held[p.ID]; pid != 0 {
+		e["held_by_pid"] = strconv.Itoa(pid)
+	}
+	if at := k.pinned[p.ID]; at != "" {
+		e["pinned_at"] = at
+	}
+	return e
+}
+
+// pins maps program ids to where they, or links to them, are pinned.
+func pins(h paths.Host) (map[uint32]string, error) {
+	mounts, err := proc.Mounts(h, "self")
+	if err != nil {
+		return nil, err
+	}
+	pinned := make(map[uint32]string)
+	denied := 0
+	for _, m := range mounts {
+		if m.FSType != "bpf" {
+			continue
+		}
+		list, n, err := bpf.Pins(m.Point)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return pinned, err
+		}
+		denied += n
+		for _, p := range list {
+			if p.Program != 0 {
+				pinned[p.Program] = p.Path
+			}
+		}
+	}
+	if denied > 0 {
+		err = fmt.Errorf("%d names: %w", denied, fs.ErrPermission)
+	}
+	return pinned, err
+}
+
+// reportHelpers reports programs that change what others see or do, known or
+// not: few tools need that, and rootkits made of BPF do nothing else.
+func reportHelpers(s *check.Scan, programs []bpf.Program, keep keepers) {
+	symbols, err := proc.ReadSymbols(s.Host)
+	if err != nil {
+		return // the inventory says so
+	}
+	for _, p := range programs {
+		var names []string
+		for _, distance := range p.Calls {
+			if name := symbols.Helper(distance); name != "" {
+				names = append(names, name)
+			}
+		}
+		if len(names) == 0 {
+			continue
+		}
+		slices.Sort(names)
+		list, name, pid := strings.Join(names, ", "), event.SafeText(p.Name), keep.held[p.ID]
+		f := check.Finding{
+			Kind: check.Suspicious, Rule: "helper", Thing: key(p), State: list, PID: pid, Severity: 10,
+			Title: fmt.Sprintf("The BPF program '%s' (%s) can change what other programs see or do: it calls %s.", name, p.Type, list),
+			Why: "With these functions a program writes into the memory of processes, makes system calls fail, or ends processes. " +
+				"Rootkits made of BPF hide files and processes so. Some tracers and security agents use them too.",
+			Advice:   fmt.Sprintf("bpftool prog show id %d; bpftool prog dump xlated id %d", p.ID, p.ID),
+			Evidence: keep.evidence(p),
+			Wire:     fmt.Sprintf("BPF program '%s' (%s, %s) calls %s.", name, p.Type, p.Tag, list),
+		}
+		f.Exe, _ = proc.Exe(s.Host, pid)
+		s.Report(f)
+	}
 }
 
 // inventoryBySymbols does what can be done without CAP_SYS_ADMIN: the kernel's
@@ -56,7 +144,7 @@ func inventoryBySymbols(s *check.Scan) error {
 	for tag, name := range symbols.Programs {
 		programs = append(programs, bpf.Program{Name: name, Tag: tag, Type: "unknown"})
 	}
-	return inventory(s, programs, nil)
+	return inventory(s, programs, keepers{})
 }
 
 // hiddenPrograms returns programs that a link, a process or the kernel's
@@ -91,6 +179,12 @@ func hiddenPrograms(h paths.Host, list func() ([]bpf.Program, error)) (map[strin
 	for _, l := range links {
 		if l.Program != 0 && !ids[l.Program] {
 			hidden["program "+strconv.FormatUint(uint64(l.Program), 10)] = "a link"
+		}
+	}
+	pinned, _ := pins(h) // fewer tellers, where some may not be opened
+	for id, at := range pinned {
+		if !ids[id] {
+			hidden["program "+strconv.FormatUint(uint64(id), 10)] = at
 		}
 	}
 	for tag, name := range symbols.Programs {
@@ -135,7 +229,7 @@ func reportHiddenProgram(s *check.Scan, what, teller string) {
 func key(p bpf.Program) string { return p.Name + " " + p.Tag }
 
 // inventory reports programs that were not there in the first run.
-func inventory(s *check.Scan, programs []bpf.Program, held map[uint32]int) error {
+func inventory(s *check.Scan, programs []bpf.Program, keep keepers) error {
 	var memory bpfMemory
 	known := s.Memory.Load(&memory) && memory.Known != nil
 	if !known {
@@ -149,13 +243,14 @@ func inventory(s *check.Scan, programs []bpf.Program, held map[uint32]int) error
 			memory.Known[k] = true
 		case !memory.Known[k] && !reported[k]:
 			reported[k] = true
-			reportNewProgram(s, p, held[p.ID])
+			reportNewProgram(s, p, keep)
 		}
 	}
 	return s.Memory.Save(memory)
 }
 
-func reportNewProgram(s *check.Scan, p bpf.Program, pid int) {
+func reportNewProgram(s *check.Scan, p bpf.Program, keep keepers) {
+	pid := keep.held[p.ID]
 	kind := check.Suspicious
 	if ofService(p) {
 		kind = check.Info
@@ -167,12 +262,10 @@ func reportNewProgram(s *check.Scan, p bpf.Program, pid int) {
 	name := event.SafeText(p.Name)
 	f := check.Finding{
 		Kind: kind, Rule: "new", Thing: key(p), State: p.Tag, PID: pid,
-		Title:  fmt.Sprintf("A new BPF program is loaded: '%s' (%s).", name, p.Type),
-		Why:    why,
-		Advice: fmt.Sprintf("bpftool prog show id %d; bpftool link show; bpftool prog dump xlated id %d", p.ID, p.ID),
-		Evidence: map[string]string{
-			"id": strconv.FormatUint(uint64(p.ID), 10), "tag": p.Tag, "loaded_by_uid": strconv.FormatUint(uint64(p.UID), 10), "held_by_pid": strconv.Itoa(pid),
-		},
+		Title:    fmt.Sprintf("A new BPF program is loaded: '%s' (%s).", name, p.Type),
+		Why:      why,
+		Advice:   fmt.Sprintf("bpftool prog show id %d; bpftool link show; bpftool prog dump xlated id %d", p.ID, p.ID),
+		Evidence: keep.evidence(p),
 	}
 	if f.Exe, _ = proc.Exe(s.Host, pid); kind == check.Suspicious {
 		f.Wire = fmt.Sprintf("New BPF program '%s' (%s, %s) loaded.", name, p.Type, p.Tag)

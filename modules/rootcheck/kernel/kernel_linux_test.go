@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"log/slog"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -209,6 +210,48 @@ func TestHiddenProgram(t *testing.T) {
 	}
 	if !told {
 		t.Errorf("program %d is missing from %v", whole[i].ID, hidden)
+	}
+}
+
+// TestHelpers: a program that could end processes is reported at once, with
+// where it is pinned; and a pin tells of a program that the list lacks.
+func TestHelpers(t *testing.T) {
+	if !plant.Isolated(t, plant.Mounts) {
+		return
+	}
+	dir := t.TempDir()
+	plant.MountBPF(t, dir)
+	plant.SignallingBPF(t, "signal_by_test", filepath.Join(dir, "pinned"))
+	plant.BPF(t, "harmless")
+	found, _ := run(t, bpfPrograms, paths.Host{}, nil)
+	found = slices.DeleteFunc(found, func(f check.Finding) bool {
+		return !strings.Contains(f.Title, "signal_by_test") && !strings.Contains(f.Title, "harmless")
+	})
+	if len(found) != 1 || found[0].Rule != "helper" || found[0].State != "bpf_send_signal" || found[0].PID != os.Getpid() {
+		t.Fatalf("%+v", found)
+	}
+	if at := found[0].Evidence["pinned_at"]; at != filepath.Join(dir, "pinned") {
+		t.Errorf("pinned at %q", at)
+	}
+	pinned, err := pins(paths.Host{})
+	if err != nil || len(pinned) == 0 {
+		t.Fatalf("%v, %v", pinned, err)
+	}
+	// Nothing but the pin tells of it here: fixtures have neither processes nor symbols.
+	h := host(t, map[string]string{"proc/1/stat": "", "proc/kallsyms": ""})
+	text, err := os.ReadFile("/proc/self/mountinfo")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.MkdirAll(h.ProcPath("self"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(h.ProcPath("self", "mountinfo"), text, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	hidden, err := hiddenPrograms(h, func() ([]bpf.Program, error) { return nil, nil })
+	if err != nil || !slices.Contains(slices.Collect(maps.Values(hidden)), filepath.Join(dir, "pinned")) {
+		t.Errorf("%v, %v", hidden, err)
 	}
 }
 

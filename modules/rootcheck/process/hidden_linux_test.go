@@ -174,23 +174,30 @@ func TestDisagreement(t *testing.T) {
 }
 
 func TestCounter(t *testing.T) {
-	number := func(n *int) func() (int, error) { return func() (int, error) { return *n, nil } }
-	total, listed, moving := 100, 99, 0
-	for _, c := range []struct {
-		name  string
-		total func() (int, error)
-		want  int
-	}{
-		{"one is missing", number(&total), 1},
-		{"none is missing", number(&listed), 0},
-		{"never at rest", func() (int, error) { moving++; return 200 + moving, nil }, 0},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			got, err := counter{total: c.total, listed: number(&listed)}.missing(t.Context())
-			if got != c.want || err != nil {
-				t.Errorf("missing = %d, %v, want %d", got, err, c.want)
-			}
-		})
+	moving := 0
+	counts := func(all, group, busy int) func() (map[string]int, error) {
+		return func() (map[string]int, error) {
+			moving++
+			return map[string]int{everything: all, "/group": group, "/busy": busy + moving}, nil
+		}
+	}
+	c := counter{total: counts(100, 10, 1000), listed: counts(100, 7, 0)}
+	got, err := c.missing(t.Context())
+	if diff := cmp.Diff(map[string]int{"/group": 3}, got); diff != "" || err != nil {
+		t.Errorf("%v (-want +got):\n%s", err, diff)
+	}
+	// One that once was whole is innocent.
+	round := 0
+	c.total = func() (map[string]int, error) {
+		round++
+		if round <= 3 {
+			return map[string]int{everything: 99}, nil
+		}
+		return map[string]int{everything: 100}, nil
+	}
+	c.listed = func() (map[string]int, error) { return map[string]int{everything: 99}, nil }
+	if got, err := c.missing(t.Context()); len(got) != 0 || err != nil {
+		t.Errorf("%v, %v", got, err)
 	}
 }
 

@@ -196,6 +196,42 @@ func TestHiddenPid(t *testing.T) {
 	}
 }
 
+// TestGroupCount puts a process into a real control group of its own, and takes
+// it out of /proc. The group's count stays.
+func TestGroupCount(t *testing.T) {
+	if !plant.Isolated(t, plant.Mounts|plant.Pids) {
+		return
+	}
+	pid := plant.Start(t, "/bin/cat", []string{"cat"}, nil)
+	group := plant.Group(t, pid)
+	for without, want := range map[string]int{"": 0, strconv.Itoa(pid): 1} {
+		h := fakeProc(t, without)
+		writeLink(t, h.ProcPath("self", "ns", "cgroup"), "cgroup:[4026531835]")
+		copyFile(t, "/proc/self/mountinfo", h.ProcPath("self", "mountinfo"))
+		groups, err := proc.PidGroups(h)
+		if err != nil || groups.Dirs[group] == "" {
+			t.Fatalf("group %q is not among %v, %v", group, groups.Dirs, err)
+		}
+		groups.Dirs = map[string]string{group: groups.Dirs[group]} // others have tasks of other namespaces
+		c := counter{
+			total:  func() (map[string]int, error) { return groups.Counts(), nil },
+			listed: func() (map[string]int, error) { return listedCounts(h, groups) },
+		}
+		if got, err := c.missing(t.Context()); err != nil || got[group] != want {
+			t.Errorf("without %q: %v, %v, want %d", without, got, err, want)
+		}
+	}
+}
+
+func copyFile(t *testing.T, from, to string) {
+	t.Helper()
+	text, err := os.ReadFile(from)
+	if err != nil {
+		t.Fatal(err)
+	}
+	writeFile(t, to, string(text))
+}
+
 // fakeProc links to everything in /proc but one entry, and says that this is
 // the initial pid namespace.
 func fakeProc(t *testing.T, without string) paths.Host {
