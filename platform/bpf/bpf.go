@@ -85,6 +85,8 @@ const (
 
 	maxCode = 8 << 20 // bytes: the verifier's limit of a million instructions
 	maxPins = 10_000
+
+	maxPinDepth = 32
 )
 
 var errShort = errors.New("parse bpf info: too short")

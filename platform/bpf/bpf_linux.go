@@ -9,12 +9,14 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
+	"path"
 	"runtime"
 	"strconv"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"hids/platform/hostfile"
 )
 
 // Programs lists the loaded programs. Without bpf(2) in the kernel the error
@@ -128,27 +130,57 @@ func detail(fd, offLen int, count uint32, offAddress int, size uint32) ([]byte, 
 // Pins lists the objects that are pinned below a mount of the BPF file system.
 // Of those that this process may not open it returns how many there are.
 func Pins(mount string) (list []Pin, denied int, err error) {
-	err = filepath.WalkDir(mount, func(p string, d fs.DirEntry, err error) error {
-		switch {
-		case err != nil && p == mount:
-			return err
-		case err != nil:
-			denied++
-			return nil
-		case len(list) == maxPins:
-			return fs.SkipAll
-		case !d.Type().IsRegular():
-			return nil
+	files, err := hostfile.New("")
+	if err != nil {
+		return nil, 0, err
+	}
+	defer files.Close()
+	d, err := files.OpenDir(mount, false)
+	if err != nil {
+		return nil, 0, err
+	}
+	w := pinWalk{}
+	w.dir(d, mount, 0)
+	return w.list, w.denied, nil
+}
+
+type pinWalk struct {
+	list   []Pin
+	denied int
+}
+
+// dir closes the folder. What is gone meanwhile, or of another sort (an
+// iterator), has no program to tell of.
+func (w *pinWalk) dir(d *hostfile.Dir, dir string, depth int) {
+	defer d.Close()
+	names, _ := d.Names(maxPins) // what was read before an error counts
+	for _, name := range names {
+		info, err := d.Lstat(name)
+		if err != nil || len(w.list) == maxPins {
+			continue
 		}
-		pin, err := openPin(p)
-		if errors.Is(err, fs.ErrPermission) {
-			denied++
-		} else if err == nil {
-			list = append(list, pin)
+		full := path.Join(dir, name)
+		if info.IsDir() && depth < maxPinDepth {
+			sub, err := d.OpenDir(name)
+			if err != nil {
+				w.count(err)
+				continue
+			}
+			w.dir(sub, full, depth+1)
 		}
-		return nil // what is gone or of another sort (an iterator) has no program to tell
-	})
-	return list, denied, err
+		if info.IsRegular() {
+			pin, err := openPin(full)
+			if w.count(err); err == nil {
+				w.list = append(w.list, pin)
+			}
+		}
+	}
+}
+
+func (w *pinWalk) count(err error) {
+	if errors.Is(err, fs.ErrPermission) {
+		w.denied++
+	}
 }
 
 // openPin takes no rights that it does not need; of a link the kernel gives
