@@ -8,11 +8,13 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -109,6 +111,94 @@ func TestNeverBlocked(t *testing.T) {
 	f.end()
 	if got := f.events.actions()[actRefuse]; got != len(never)+1 {
 		t.Errorf("%d refusals told", got)
+	}
+}
+
+// What the host's network tells is on the list too. A source that fails has its
+// last answer, and administrators' sessions can be left out.
+func TestNetworkIsNeverBlocked(t *testing.T) {
+	f := newFixture(t, "a0 - ardump - 0\n")
+	f.programs("ardump")
+	var broken atomic.Bool
+	know := func(ip string) func() ([]netip.Addr, error) {
+		return func() ([]netip.Addr, error) {
+			if broken.Load() {
+				return nil, errors.New("not now")
+			}
+			return []netip.Addr{netip.MustParseAddr(ip)}, nil
+		}
+	}
+	f.parts = func(p *parts) {
+		p.sources.gateways, p.sources.resolvers, p.sources.admins = know("203.0.113.1"), know("203.0.113.2"), know("203.0.113.3")
+		p.sources.now = f.clock.Now
+	}
+	f.cfg.ActiveResponse.ProtectSSH = true
+	f.begin()
+	ask := func(refused int64) {
+		t.Helper()
+		before := f.d.snapshot().Refused
+		for i := range 3 {
+			f.send(fmt.Sprintf("a0 - 203.0.113.%d", i+1))
+		}
+		f.settled()
+		if got := f.d.snapshot().Refused - before; got != refused {
+			t.Errorf("%d refused, want %d\n%s", got, refused, f.log)
+		}
+	}
+	ask(3)
+	broken.Store(true)
+	f.clock.pass(time.Hour)
+	ask(3)
+	f.cfg.ActiveResponse.ProtectSSH = false
+	if err := f.d.Reload(t.Context(), &f.cfg); err != nil {
+		t.Fatal(err)
+	}
+	ask(2)
+	f.expect("ardump add - 203.0.113.3")
+}
+
+// With ipv6_prefix a built-in response is about the network: its addresses are
+// one block, and nobody who must not be blocked may be within.
+func TestNetworkOfIPv6(t *testing.T) {
+	f := newFixture(t, "fw600 - firewall-drop.sh - 600\na600 - ardump - 600\n")
+	f.programs("ardump")
+	f.own = []netip.Addr{netip.MustParseAddr("2001:db8:1::1")}
+	fake := &fakePrograms{}
+	f.parts = func(p *parts) { p.start = fake.start }
+	f.cfg.ActiveResponse.IPv6Prefix = 64
+	f.begin()
+	for _, line := range []string{
+		"fw600 - 2001:db8:2::1", "fw600 - 2001:db8:2::ffff", // one network
+		"fw600 - 2001:db8:1::99",                         // our own
+		"a600 - 2001:db8:1::99", "a600 - 2001:db8:1::98", // another's program acts on addresses
+	} {
+		f.send(line)
+		f.settled()
+	}
+	want := calls("firewall-drop.sh add - 2001:db8:2::1", "ardump add - 2001:db8:1::99", "ardump add - 2001:db8:1::98")
+	if got := fake.take(); !slices.Equal(got, want) {
+		t.Errorf("ran %v, want %v\n%s", got, want, f.log)
+	}
+	if s := f.d.snapshot(); s.Merged != 1 || s.Refused != 1 {
+		t.Errorf("%+v", s)
+	}
+}
+
+// How a program ends, and what it says, is in the log and in its event.
+func TestFailureIsTold(t *testing.T) {
+	f := newFixture(t, "fail0 - fail - 0\n")
+	f.programs("fail")
+	f.begin()
+	f.send("fail0 alice 203.0.113.1")
+	f.settled()
+	f.end()
+	e := f.events.find(actBlock)
+	if e == nil || *e.Process.ExitCode != 3 || e.Event.Outcome != "failure" || !strings.HasPrefix(e.HIDS.Extra["output"], "it went wrong") ||
+		e.User.Name != "alice" || !strings.Contains(e.Message, "failed: it ended with exit code 3") {
+		t.Errorf("event %+v", e)
+	}
+	if f.log.count("response failed") != 1 || f.log.count("it went wrong") != 1 {
+		t.Errorf("log\n%s", f.log)
 	}
 }
 

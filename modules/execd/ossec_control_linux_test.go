@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"os/user"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -15,6 +16,7 @@ import (
 	"github.com/rogpeppe/go-internal/txtar"
 
 	"hids/internal/testenv"
+	"hids/platform/control"
 	"hids/platform/paths"
 )
 
@@ -112,11 +114,19 @@ func (c *controlled) end() {
 	c.logged = len(log)
 }
 
+// settled waits for what is due, too: a request that comes before it is undone
+// goes into the same block.
 func (c *controlled) settled() {
 	c.t.Helper()
-	eventually(c.t, "the request decided and its program ended", func() bool {
+	client := control.NewClient(c.layout.ControlSocket("execd"))
+	eventually(c.t, "the request decided, its program ended, nothing due", func() bool {
 		s, err := askStats(c.t, c.layout)
-		return err == nil && s.Received == c.sent && s.Running == 0 && s.Waiting == 0
+		if err != nil || s.Received != c.sent || s.Running > 0 || s.Waiting > 0 {
+			return false
+		}
+		var all Blocks
+		err = client.Get(c.t.Context(), "/blocks", &all)
+		return err == nil && !slices.ContainsFunc(all.Blocks, func(b Block) bool { return b.Until.Before(time.Now()) })
 	})
 }
 
