@@ -106,9 +106,11 @@ func moduleFiles(o Options, m modules.Module, gid int, stored map[string]*os.Fil
 		if name != fileExecq {
 			return files, fmt.Errorf("module %s asks for %q, which nobody keeps", m.Name, name)
 		}
-		if files[name], err = bindExecq(o, gid, stored); err != nil {
+		q, err := bindExecq(o, gid, stored)
+		if err != nil {
 			return files, err
 		}
+		files[name] = q
 	}
 	return files, nil
 }

@@ -121,6 +121,28 @@ func TestFailingStart(t *testing.T) {
 	}
 }
 
+// What stands in the way of execq is named, and what to do about it; nothing
+// else is said.
+func TestExecqInTheWay(t *testing.T) {
+	r := launch(t, func(o *Options) {
+		if err := os.MkdirAll(filepath.Dir(o.Layout.ExecQueue()), 0o750); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(o.Layout.ExecQueue(), []byte("mine"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	})
+	err := <-r.done
+	r.done <- nil
+	want := "bind request socket: " + r.layout.ExecQueue() + " exists and is no socket: move it away"
+	if err == nil || err.Error() != want {
+		t.Errorf("got %q, want %q", err, want)
+	}
+	if text, err := os.ReadFile(r.layout.ExecQueue()); err != nil || string(text) != "mine" {
+		t.Errorf("it is %q now, %v", text, err)
+	}
+}
+
 func TestNothingEnabled(t *testing.T) {
 	r := launch(t, func(o *Options) {
 		o.Load = func() (*config.Config, error) { return mode(modeOff), nil }
