@@ -57,8 +57,8 @@ func (d *Daemon) undoDue() time.Duration {
 	for _, b := range d.store.TakeDue() {
 		jobs = append(jobs, d.jobFor(b, remove))
 	}
-	if len(jobs) > 0 {
-		d.commit(false) // before anything is undone
+	if len(jobs) > 0 || d.unsaved {
+		d.commit(false) // before anything is undone; and the disk may be well again
 	}
 	ready := d.enter(jobs)
 	if err := d.store.Compact(); err != nil {

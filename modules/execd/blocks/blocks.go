@@ -90,7 +90,9 @@ type Store struct {
 	queue     dueQueue
 	bytes     int // of all blocks
 	lastID    uint64
-	broken    bool  // the journal failed; the next Commit writes everything anew
+	broken    bool  // the journal failed; a later Commit writes everything anew
+	fault     error // of the last try to
+	tryAt     time.Duration
 	needed    int64 // the journal's size when it was last rewritten
 }
 

@@ -337,6 +337,43 @@ func TestUnknownRecordsAreTold(t *testing.T) {
 	}
 }
 
+// slow is a disk that takes its time to refuse.
+type slow struct {
+	nowhere
+	clock *clock
+	tries int
+}
+
+func (j *slow) Commit(bool) error { return errDisk }
+
+func (j *slow) Rewrite([][]byte) error {
+	j.tries++
+	j.clock.pass(time.Second)
+	return errDisk
+}
+
+// A disk that refuses slowly takes a tenth of the time and no more, and each
+// Commit says that nothing is written.
+func TestBadDiskIsNotTriedAllTheTime(t *testing.T) {
+	c := &clock{}
+	j := &slow{clock: c}
+	s, err := blocks.Open(j, nil, c)
+	if !errors.Is(err, errDisk) {
+		t.Fatal(err)
+	}
+	j.tries = 0
+	begun := c.boot
+	for c.boot-begun < 110*time.Second {
+		if err := s.Commit(true); !errors.Is(err, errDisk) {
+			t.Fatalf("committed: %v", err)
+		}
+		c.pass(100 * time.Millisecond)
+	}
+	if j.tries != 10 {
+		t.Errorf("%d tries", j.tries)
+	}
+}
+
 // nowhere is a journal that keeps nothing.
 type nowhere struct{}
 

@@ -48,17 +48,31 @@ func (s *Store) write(r record) {
 
 // Commit makes all changes since the last one survive the end of this process,
 // and with durable the end of the machine. After an error everything is tried
-// again by the next Commit.
+// again by a later Commit.
 func (s *Store) Commit(durable bool) error {
 	if s.broken {
-		return s.rewrite()
+		return s.writeAnew()
 	}
 	if err := s.journal.Commit(durable); err != nil {
 		s.broken = true
 		// Once more, into a new file: the old one may sit on a bad block.
-		return s.rewrite()
+		return s.writeAnew()
 	}
 	return nil
+}
+
+// writeAnew writes the whole table. A large table on a disk that takes nothing
+// must not cost all of the time: between two tries there is ten times as much as
+// one took.
+func (s *Store) writeAnew() error {
+	begun := s.clock.Boot()
+	if s.fault != nil && begun < s.tryAt {
+		return s.fault
+	}
+	s.fault = s.rewrite()
+	now := s.clock.Boot()
+	s.tryAt = now + 10*(now-begun)
+	return s.fault
 }
 
 // Compact rewrites the journal when it has grown to four times what it needed
