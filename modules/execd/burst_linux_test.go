@@ -22,7 +22,7 @@ const burstGrowth = 24 << 10
 func TestBurst(t *testing.T) {
 	const senders = 8
 	small, big := 400, 2000
-	if os.Getenv("HIDS_TEST_ALL") == "1" && !raceEnabled {
+	if fullSize() {
 		small, big = 2000, 10000
 	}
 	a := startApart(t, "a0 - counts - 0\nb1 - counts - 1\n", nil)

@@ -23,7 +23,7 @@ import (
 // not carry out is one line of the log, whatever is in it.
 func TestFuzzedMessages(t *testing.T) {
 	budget := 3 * time.Second
-	if os.Getenv("HIDS_TEST_ALL") == "1" && !raceEnabled {
+	if fullSize() {
 		budget = time.Minute
 	}
 	const conf = "a0 - quiet - 0\nb1 - quiet - 1\nuser0 - disable-account.sh - 0\nout0 - ../../evil - 0\nopen0 - open - 0\n" +

@@ -53,6 +53,12 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
+// fullSize says that a heavy test shall be as heavy as it can: once in all runs
+// of the suite, not under the race detector and not as a plain user again.
+func fullSize() bool {
+	return os.Getenv("HIDS_TEST_ALL") == "1" && os.Getenv("HIDS_TEST_UNPRIVILEGED") != "1" && !raceEnabled
+}
+
 // report is one call of a program.
 type report struct {
 	At   int64    `json:"at"`
