@@ -32,6 +32,7 @@ type outbox struct {
 	mark    string // the file that says that the manager has heard of all that the baseline holds
 
 	told bool   // there is that file
+	late bool   // changes were put off: a scan is to find them again
 	debt bool   // the baseline is to be sent, or the rest of it
 	from string // where it goes on
 }
@@ -151,6 +152,15 @@ func (o *outbox) crowded() bool {
 	return s.Bytes > s.Limit/4
 }
 
+// overdue tells whether changes that were put off are to be found now, once.
+func (o *outbox) overdue() bool {
+	if !o.late || o.crowded() {
+		return false
+	}
+	o.late = false
+	return true
+}
+
 // owes tells whether the baseline, or the rest of it, is to be sent, and there
 // is room for it.
 func (o *outbox) owes() bool { return o.debt && !o.crowded() }
@@ -223,7 +233,8 @@ func (o *outbox) state(path string, r *record.Record, entry *config.Directory) e
 }
 
 // change tells of a change; diff is OSSEC's form of what changed inside. When
-// there is no room the change is left for the next scan to find.
+// there is no room the change is left for a scan to find that is made when there
+// is.
 func (o *outbox) change(c *scan.Change, diff func(fields int) string) error {
 	if o.courier == nil {
 		return nil
@@ -234,6 +245,7 @@ func (o *outbox) change(c *scan.Change, diff func(fields int) string) error {
 	}
 	err := o.courier.Put(messages...)
 	if errors.Is(err, spool.ErrFull) {
+		o.late = true
 		return fmt.Errorf("%w: %w", scan.ErrLater, err)
 	}
 	return err

@@ -22,7 +22,7 @@ func (d *Daemon) untilNext() time.Duration {
 	d.mu.Lock()
 	d.status.Next = next
 	d.mu.Unlock()
-	if d.out.debt {
+	if d.out.debt || d.out.late {
 		return time.Second // until there is room
 	}
 	return min(max(next.Sub(now), 0), glance)
@@ -57,7 +57,7 @@ func (d *Daemon) onTime(ctx context.Context) error {
 		}
 	}
 	now := time.Now()
-	if d.plan.Next(d.lastBegan(), now).After(now) {
+	if !d.out.overdue() && d.plan.Next(d.lastBegan(), now).After(now) {
 		return nil
 	}
 	return d.scanAll(ctx, "scheduled")

@@ -46,6 +46,7 @@ type Courier struct {
 	sent    atomic.Int64
 	refused atomic.Int64
 	up      atomic.Bool
+	away    atomic.Bool // said so
 	held    atomic.Bool
 	full    atomic.Bool // said so
 }
@@ -160,8 +161,9 @@ func (c *Courier) setUp(up bool, err error) {
 	was := c.up.Swap(up)
 	switch {
 	case up && !was:
+		c.away.Store(false)
 		c.Log.Info("connected to the queue")
-	case !up && (was || c.sent.Load() == 0 && !errors.Is(err, context.Canceled)):
+	case !up && !c.away.Swap(true):
 		c.Log.Warn("the queue is away; events wait in the spool", "err", err)
 	}
 }

@@ -82,9 +82,13 @@ func put(t *testing.T, c *Courier, messages ...string) {
 func TestReaderAwayForAnHour(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := &reader{away: true}
-		c := start(t, r, nil)
+		var log lockedBuffer
+		c := start(t, r, func(c *Courier) { c.Log = slog.New(slog.NewTextHandler(&log, nil)) })
 		put(t, c, "one", "two")
 		time.Sleep(time.Hour)
+		if got := strings.Count(log.String(), "the queue is away"); got != 1 {
+			t.Errorf("said %d times that the queue is away", got)
+		}
 		if c.Status().Connected || c.Status().Spool.Messages != 2 {
 			t.Fatalf("status %+v while the reader is away", c.Status())
 		}
