@@ -31,7 +31,7 @@ func bpfPrograms(ctx context.Context, s *check.Scan) error {
 		s.Fault("list BPF programs", err)
 		return inventoryBySymbols(s)
 	}
-	hidden, err := stable(ctx, func() (map[string]string, error) { return hiddenPrograms(s.Host, bpf.Programs) })
+	hidden, err := check.Stable(ctx, func() (map[string]string, error) { return hiddenPrograms(s.Host, bpf.Programs) })
 	if err != nil {
 		return err
 	}

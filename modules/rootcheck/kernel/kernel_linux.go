@@ -2,20 +2,7 @@
 
 package kernel
 
-import (
-	"context"
-	"maps"
-	"time"
-
-	"hids/modules/rootcheck/check"
-)
-
-// rounds is how often a difference has to be seen before it is reported: a
-// module or program may come or go between two listings.
-const (
-	rounds = 3
-	pause  = 50 * time.Millisecond
-)
+import "hids/modules/rootcheck/check"
 
 // Checks lists the checks of this package in the order in which they run.
 func Checks() []check.Check {
@@ -42,38 +29,4 @@ func Checks() []check.Check {
 			Run:   kernelSettings,
 		},
 	}
-}
-
-// rest waits between two rounds.
-func rest(ctx context.Context) error {
-	t := time.NewTimer(pause)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-t.C:
-		return nil
-	}
-}
-
-// stable calls look as often as a difference has to be seen and returns what
-// it found every time, with the last round's values.
-func stable[K comparable, V any](ctx context.Context, look func() (map[K]V, error)) (map[K]V, error) {
-	var seen map[K]V
-	for round := range rounds {
-		now, err := look()
-		if err != nil {
-			return nil, err
-		}
-		if round > 0 {
-			maps.DeleteFunc(now, func(k K, _ V) bool { _, ok := seen[k]; return !ok })
-		}
-		if seen = now; len(seen) == 0 || round == rounds-1 {
-			break
-		}
-		if err := rest(ctx); err != nil {
-			return nil, err
-		}
-	}
-	return seen, nil
 }

@@ -28,7 +28,7 @@ func moduleViews(ctx context.Context, s *check.Scan) error {
 			return check.NotApplicable("this kernel has no loadable modules")
 		}
 	}
-	odd, err := stable(ctx, func() (map[anomaly]struct{}, error) { return compareModules(s.Host) })
+	odd, err := check.Stable(ctx, func() (map[anomaly]struct{}, error) { return compareModules(s.Host) })
 	if err != nil {
 		return err
 	}

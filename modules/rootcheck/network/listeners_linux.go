@@ -40,7 +40,7 @@ func (l listener) String() string {
 }
 
 func listeners(ctx context.Context, s *check.Scan) error {
-	sockets, err := stable(ctx, func() (map[uint32]netstat.Socket, error) { return openPorts(s.Host) })
+	sockets, err := check.Stable(ctx, func() (map[uint32]netstat.Socket, error) { return openPorts(s.Host) })
 	if err != nil {
 		return err
 	}

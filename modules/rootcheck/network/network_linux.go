@@ -3,22 +3,12 @@
 package network
 
 import (
-	"context"
-	"maps"
 	"strconv"
 	"strings"
-	"time"
 
 	"hids/modules/rootcheck/check"
 	"hids/platform/paths"
 	"hids/platform/proc"
-)
-
-// rounds is how often a difference has to be seen before it is reported:
-// connections come and go between two listings.
-const (
-	rounds = 3
-	pause  = 50 * time.Millisecond
 )
 
 // excessive is how many hidden ports of a protocol are named, as in OSSEC.
@@ -52,40 +42,6 @@ func Checks() []check.Check {
 			Needs: []check.Need{ptrace}, Run: listeners,
 		},
 	}
-}
-
-// rest waits between two rounds.
-func rest(ctx context.Context) error {
-	t := time.NewTimer(pause)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-t.C:
-		return nil
-	}
-}
-
-// stable calls look as often as a difference has to be seen and returns what
-// it found every time, with the last round's values.
-func stable[K comparable, V any](ctx context.Context, look func() (map[K]V, error)) (map[K]V, error) {
-	var seen map[K]V
-	for round := range rounds {
-		now, err := look()
-		if err != nil {
-			return nil, err
-		}
-		if round > 0 {
-			maps.DeleteFunc(now, func(k K, _ V) bool { _, ok := seen[k]; return !ok })
-		}
-		if seen = now; len(seen) == 0 || round == rounds-1 {
-			break
-		}
-		if err := rest(ctx); err != nil {
-			return nil, err
-		}
-	}
-	return seen, nil
 }
 
 // holder is the process that has a socket open.

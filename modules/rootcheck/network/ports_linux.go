@@ -93,7 +93,7 @@ func (p ports) run(ctx context.Context) error {
 	for port := 1; port < 65536; port++ {
 		suspects = append(suspects, port)
 	}
-	for range rounds {
+	for range check.Rounds {
 		var err error
 		if suspects, err = p.round(ctx, suspects); err != nil {
 			return err
@@ -101,7 +101,7 @@ func (p ports) run(ctx context.Context) error {
 		if len(suspects) == 0 {
 			return nil
 		}
-		if err := rest(ctx); err != nil {
+		if err := check.Rest(ctx); err != nil {
 			return err
 		}
 	}

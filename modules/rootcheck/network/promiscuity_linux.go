@@ -29,7 +29,7 @@ func promiscuity(ctx context.Context, s *check.Scan) error {
 	if _, err := netstat.Links(); errors.Is(err, errors.ErrUnsupported) {
 		return check.NotApplicable("%w", err)
 	}
-	found, err := stable(ctx, func() (map[listening]int, error) {
+	found, err := check.Stable(ctx, func() (map[listening]int, error) {
 		links, err := netstat.Links()
 		return unexplained(s.Host, links), err
 	})

@@ -29,7 +29,7 @@ type sniffer struct {
 // A filter on a packet socket is what backdoors such as BPFDoor wait behind
 // for their magic packet, without an open port and without promiscuity.
 func sniffers(ctx context.Context, s *check.Scan) error {
-	found, err := stable(ctx, func() (map[sniffer]holder, error) { return snifferList(s) })
+	found, err := check.Stable(ctx, func() (map[sniffer]holder, error) { return snifferList(s) })
 	if err != nil {
 		return err
 	}

@@ -33,7 +33,7 @@ func hiddenSockets(ctx context.Context, s *check.Scan) error {
 	if _, err := netstat.SockDiag(netstat.Table{Proto: "tcp"}); errors.Is(err, errors.ErrUnsupported) {
 		return check.NotApplicable("%w", err)
 	}
-	hidden, err := stable(ctx, func() (map[hiddenSocket]netstat.Socket, error) { return compareTables(s.Host) })
+	hidden, err := check.Stable(ctx, func() (map[hiddenSocket]netstat.Socket, error) { return compareTables(s.Host) })
 	if err != nil {
 		return err
 	}

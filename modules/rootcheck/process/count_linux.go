@@ -140,7 +140,7 @@ func (c counter) missing(ctx context.Context) (map[string]int, error) {
 		if len(decided) >= all {
 			break
 		}
-		if err := rest(ctx); err != nil {
+		if err := check.Rest(ctx); err != nil {
 			return nil, err
 		}
 	}

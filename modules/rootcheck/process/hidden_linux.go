@@ -134,8 +134,8 @@ func (h *hunt) sweepTwice(ctx context.Context, to int, known map[int]int) ([]int
 // first listing.
 func (h *hunt) confirm(ctx context.Context, suspects []int) (map[int][]string, error) {
 	hidden := make(map[int][]string)
-	for round := 0; round < rounds && len(suspects) > 0; round++ {
-		if err := rest(ctx); err != nil {
+	for round := 0; round < check.Rounds && len(suspects) > 0; round++ {
+		if err := check.Rest(ctx); err != nil {
 			return nil, err
 		}
 		hidden = h.alive(suspects)
@@ -228,11 +228,11 @@ func (h *hunt) compare(ctx context.Context, known map[int]int) error {
 	}
 	slices.Sort(odd)
 	before := make(map[int]string)
-	for round := range rounds {
+	for round := range check.Rounds {
 		if len(odd) == 0 {
 			return nil
 		}
-		if err := rest(ctx); err != nil {
+		if err := check.Rest(ctx); err != nil {
 			return err
 		}
 		odd = slices.DeleteFunc(odd, func(id int) bool {

@@ -3,21 +3,11 @@
 package process
 
 import (
-	"context"
 	"slices"
-	"time"
 
 	"hids/modules/rootcheck/check"
 	"hids/platform/paths"
 	"hids/platform/proc"
-)
-
-// rounds is how often a surprise has to be seen before it is reported, and
-// pause what lies between: long enough for a process that is being born or
-// buried to be done with it.
-const (
-	rounds = 3
-	pause  = 50 * time.Millisecond
 )
 
 // Checks lists the checks of this package in the order in which they run.
@@ -79,16 +69,4 @@ func wholeListing(h paths.Host) error {
 		return check.NotApplicable("/proc is mounted with hidepid: pid 1 is not listed")
 	}
 	return nil
-}
-
-// rest waits between two rounds.
-func rest(ctx context.Context) error {
-	t := time.NewTimer(pause)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-t.C:
-		return nil
-	}
 }

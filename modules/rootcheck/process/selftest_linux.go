@@ -97,7 +97,7 @@ func (c command) output(ctx context.Context, args ...string) ([]byte, error) {
 // they are there before and after.
 func compareList(ctx context.Context, s *check.Scan, ls command, dir string) error {
 	var missing []string
-	for round := range rounds {
+	for round := range check.Rounds {
 		before, err := names(dir)
 		if err != nil {
 			return skip(ctx, s, "list folder", err)
@@ -117,7 +117,7 @@ func compareList(ctx context.Context, s *check.Scan, ls command, dir string) err
 		if missing = now; len(missing) == 0 {
 			return nil
 		}
-		if err := rest(ctx); err != nil {
+		if err := check.Rest(ctx); err != nil {
 			return err
 		}
 	}
@@ -189,7 +189,7 @@ func reportUnlisted(s *check.Scan, file string) {
 // compareProcesses reports processes that ps leaves out three times.
 func compareProcesses(ctx context.Context, s *check.Scan, ps command) error {
 	var missing []string
-	for round := range rounds {
+	for round := range check.Rounds {
 		before, err := identities(s.Host)
 		if err != nil {
 			return err
@@ -209,7 +209,7 @@ func compareProcesses(ctx context.Context, s *check.Scan, ps command) error {
 		if missing = now; len(missing) == 0 {
 			return nil
 		}
-		if err := rest(ctx); err != nil {
+		if err := check.Rest(ctx); err != nil {
 			return err
 		}
 	}

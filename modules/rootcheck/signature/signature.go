@@ -59,8 +59,22 @@ const blanks = " \t"
 // OSSEC (4.3) the name is its first word, a path ends at the first blank, and
 // a line that reads otherwise says nothing; here it is a Fault.
 func ParseFiles(origin string, data []byte) ([]File, []Fault) {
+	var files []File
+	faults := eachLine(origin, data, func(text string, line int) string {
+		f, why := parseFile(text)
+		if why == "" {
+			f.Origin, f.Line = origin, line
+			files = append(files, f)
+		}
+		return why
+	})
+	return files, faults
+}
+
+// eachLine hands on what is neither blank nor a comment; what take has against
+// a line is a Fault.
+func eachLine(origin string, data []byte, take func(text string, line int) (why string)) []Fault {
 	var (
-		files  []File
 		faults []Fault
 		line   int
 	)
@@ -70,15 +84,11 @@ func ParseFiles(origin string, data []byte) ([]File, []Fault) {
 		if text == "" || text[0] == '#' {
 			continue
 		}
-		f, why := parseFile(text)
-		if why != "" {
+		if why := take(text, line); why != "" {
 			faults = append(faults, Fault{File: origin, Line: line, Text: why})
-			continue
 		}
-		f.Origin, f.Line = origin, line
-		files = append(files, f)
 	}
-	return files, faults
+	return faults
 }
 
 func parseFile(text string) (f File, why string) {

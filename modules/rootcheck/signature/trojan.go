@@ -26,25 +26,15 @@ type Trojan struct {
 // The second ! is required, as in OSSEC. A pattern that does not compile is a
 // Fault; OSSEC logs it anew for every string it looks at.
 func ParseTrojans(origin string, data []byte) ([]Trojan, []Fault) {
-	var (
-		list   []Trojan
-		faults []Fault
-		line   int
-	)
-	for text := range strings.Lines(string(data)) {
-		line++
-		text = strings.Trim(strings.TrimRight(text, "\r\n"), blanks)
-		if text == "" || text[0] == '#' {
-			continue
-		}
+	var list []Trojan
+	faults := eachLine(origin, data, func(text string, line int) string {
 		t, why := parseTrojan(text)
-		if why != "" {
-			faults = append(faults, Fault{File: origin, Line: line, Text: why})
-			continue
+		if why == "" {
+			t.Origin, t.Line = origin, line
+			list = append(list, t)
 		}
-		t.Origin, t.Line = origin, line
-		list = append(list, t)
-	}
+		return why
+	})
 	return list, faults
 }
 
