@@ -13,14 +13,17 @@ import (
 )
 
 // Writer changes the baseline within one transaction.
-type Writer struct{ view }
+type Writer struct {
+	view
+	scratch []byte
+}
 
 // Update runs f in one transaction, which is durable when Update returns nil,
 // and without effect otherwise. It must not be called from within an iterator's
 // transaction or another Update.
 func (db *DB) Update(f func(*Writer) error) error {
 	err := db.bolt.Update(func(tx *bolt.Tx) error {
-		w := &Writer{viewOf(tx)}
+		w := &Writer{view: viewOf(tx)}
 		if db.first {
 			w.seen.FillPercent = 0.9 // keys come in order and stay
 		}
@@ -33,11 +36,17 @@ func (db *DB) Update(f func(*Writer) error) error {
 }
 
 // Seed records what was seen of path and takes it as accepted.
-func (w *Writer) Seed(path string, encoded []byte) error { return w.seen.Put(key(path), encoded) }
+func (w *Writer) Seed(path string, encoded []byte) error { return w.put(path, encoded) }
 
 // Refresh records what was seen of path where nothing that is watched differs
 // from what was seen before.
-func (w *Writer) Refresh(path string, encoded []byte) error { return w.seen.Put(key(path), encoded) }
+func (w *Writer) Refresh(path string, encoded []byte) error { return w.put(path, encoded) }
+
+// put lets the key be written over: bbolt has its own copy. It keeps the value.
+func (w *Writer) put(path string, encoded []byte) error {
+	w.scratch = AppendKey(w.scratch[:0], path)
+	return w.seen.Put(w.scratch, encoded)
+}
 
 // Drop forgets path, without regard to what was accepted: it is no longer
 // watched.

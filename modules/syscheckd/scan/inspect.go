@@ -26,6 +26,7 @@ type inspector struct {
 	pace    pacer
 	content hasher
 	xattrs  []byte
+	slab    []byte // see keep
 	st      fsstat.Stat
 	rec     record.Record
 	tee     tee
@@ -52,7 +53,25 @@ func (in *inspector) Inspect(ctx context.Context, t *fswalk.Task, out *finding) 
 		return
 	}
 	out.err = err
-	out.encoded = in.rec.Append(make([]byte, 0, 192))
+	out.encoded = in.keep()
+}
+
+// slabSize is a page or two: some sixty records.
+const slabSize = 8 << 10
+
+// keep returns the encoded record, which stays as it is. Many share one piece of
+// memory, so who holds on to one of them for long takes a copy.
+func (in *inspector) keep() []byte {
+	const large = 512 // most records are a quarter of it
+	if cap(in.slab)-len(in.slab) < large {
+		in.slab = make([]byte, 0, slabSize)
+	}
+	n := len(in.slab)
+	b := in.rec.Append(in.slab)
+	if len(b) <= cap(in.slab) {
+		in.slab = b
+	}
+	return b[n:len(b):len(b)]
 }
 
 func (in *inspector) checks(t *fswalk.Task) config.Check {

@@ -249,7 +249,7 @@ func (j *joiner) differs(path string, encoded []byte) error {
 	entry := j.entry(path, now)
 	fields := record.Diff(old, now, entry.Checks)
 	if len(fields) == 0 {
-		j.ops = append(j.ops, op{kind: opRefresh, path: path, encoded: encoded})
+		j.ops = append(j.ops, op{kind: opRefresh, path: path, encoded: bytes.Clone(encoded)}) // few, and long kept
 		return nil
 	}
 	c := &Change{Action: actionOf(fields), Path: path, Old: old, New: now, Fields: fields, Entry: entry}
