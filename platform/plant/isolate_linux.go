@@ -97,6 +97,18 @@ func BindMount(t *testing.T, from, over string) {
 	}
 }
 
+// Overlay mounts a folder at root so that it can be changed there and stays as
+// it is, until the namespace ends.
+func Overlay(t *testing.T, lower, root string) {
+	t.Helper()
+	upper, work := t.TempDir(), t.TempDir()
+	options := "lowerdir=" + lower + ",upperdir=" + upper + ",workdir=" + work
+	if err := unix.Mount("overlay", root, "overlay", 0, options); err != nil {
+		testenv.Skip(t, "mount an overlay: "+err.Error())
+	}
+	t.Cleanup(func() { _ = unix.Unmount(root, unix.MNT_DETACH) })
+}
+
 // Start runs a program that waits for the end of its input, and ends it with
 // the test. The program has no terminal. It returns when the program has been
 // executed.

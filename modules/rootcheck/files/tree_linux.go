@@ -130,8 +130,9 @@ func plain(name []byte) bool {
 
 // usualHidden lists hidden names that systems and browsers make.
 func usualHidden(name string) bool {
-	return slices.ContainsFunc([]string{".udev", ".blkid.tab", ".lxc", ".initramfs", ".org.chromium.", ".com.google.Chrome.", ".mount"},
-		func(p string) bool { return strings.HasPrefix(name, p) })
+	return slices.Contains([]string{
+		".udev", ".udevdb", ".udev.tdb", ".blkid.tab", ".blkid.tab.old", ".lxc", ".lxc-boot-id", ".initramfs", ".initramfs-tools", ".mount",
+	}, name) || strings.HasPrefix(name, ".org.chromium.") || strings.HasPrefix(name, ".com.google.Chrome.")
 }
 
 func (t *tree) reportNames(owned map[string]string) {
