@@ -4,25 +4,60 @@ package rootcheck
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"path/filepath"
+	"slices"
 
+	"hids/config"
 	"hids/modules/event"
 	"hids/modules/rootcheck/check"
 	"hids/modules/rootcheck/policy"
 	"hids/platform/hostfile"
 	"hids/platform/paths"
 	"hids/platform/proc"
+	"hids/platform/registry"
 )
 
-// policies asks the policies of <system_audit>, in order.
+// audit is a policy that the configuration names, and how OSSEC words what is
+// true of it.
+type audit struct {
+	prefix string
+	file   string
+	kind   check.Kind
+}
+
+func audits(cfg *config.Rootcheck) []audit {
+	list := make([]audit, 0, len(cfg.SystemAudit))
+	for _, file := range cfg.SystemAudit {
+		list = append(list, audit{"System Audit", file, check.Policy})
+	}
+	return append(list, windowsAudits(cfg)...)
+}
+
+// allWindowsAudits lists the policies of <windows_audit>, <windows_malware> and
+// <windows_apps>, in OSSEC's order.
+func allWindowsAudits(cfg *config.Rootcheck) []audit {
+	return slices.DeleteFunc([]audit{
+		{"Windows Audit", cfg.WindowsAudit, check.Policy},
+		{"Windows Malware", cfg.WindowsMalware, check.Suspicious},
+		{"Application Found", cfg.WindowsApps, check.Info},
+	}, func(a audit) bool { return a.file == "" })
+}
+
+// policies asks the policies of the configuration, in order.
 func (o *ossec) policies(ctx context.Context, s *check.Scan) error {
-	if len(s.Config.SystemAudit) == 0 {
+	list := audits(s.Config)
+	if len(list) == 0 {
 		return check.NotApplicable("system audit file not configured")
 	}
-	target := PolicyTarget(s.FS, s.Host, s.Config.SkipNFS)
-	for _, name := range s.Config.SystemAudit {
-		if err := o.policyFile(ctx, s, target, name); err != nil {
+	return o.ask(ctx, s, PolicyTarget(s.FS, s.Host, s.Config.SkipNFS), list)
+}
+
+func (o *ossec) ask(ctx context.Context, s *check.Scan, target policy.Target, list []audit) error {
+	for _, a := range list {
+		if err := o.policyFile(ctx, s, target, a); err != nil {
 			return err
 		}
 	}
@@ -35,6 +70,9 @@ func PolicyTarget(files *hostfile.FS, host paths.Host, skipNFS bool) *policy.Hos
 	if host.Root == "" || host.Proc != "" {
 		target.Procs = func() ([]string, error) { return processNames(host) }
 	}
+	if host.Root == "" {
+		target.Reg = registry.Match
+	}
 	return target
 }
 
@@ -42,6 +80,9 @@ func PolicyTarget(files *hostfile.FS, host paths.Host, skipNFS bool) *policy.Hos
 // kernel keeps, 15 bytes. A process that ends meanwhile is left out.
 func processNames(h paths.Host) ([]string, error) {
 	pids, err := proc.Pids(h)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("%w: %w", errors.ErrUnsupported, err) // not a system with procfs
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -54,13 +95,13 @@ func processNames(h paths.Host) ([]string, error) {
 	return names, nil
 }
 
-func (o *ossec) policyFile(ctx context.Context, s *check.Scan, target policy.Target, name string) error {
-	data, err := o.readOwn(name)
+func (o *ossec) policyFile(ctx context.Context, s *check.Scan, target policy.Target, a audit) error {
+	data, err := o.readOwn(a.file)
 	if err != nil {
 		s.Fault("read policy", err)
 		return nil
 	}
-	p := policy.Parse(name, data)
+	p := policy.Parse(a.file, data)
 	for _, f := range p.Faults {
 		s.Log.Warn("policy has a fault", "file", f.File, "line", f.Line, "fault", f.Text)
 	}
@@ -70,7 +111,7 @@ func (o *ossec) policyFile(ctx context.Context, s *check.Scan, target policy.Tar
 	}
 	for _, r := range results {
 		if r.True() {
-			reportRule(s, p, r)
+			reportRule(s, a, r)
 		}
 	}
 	reportScore(s, p, policy.Count(results))
@@ -78,23 +119,23 @@ func (o *ossec) policyFile(ctx context.Context, s *check.Scan, target policy.Tar
 }
 
 // reportRule says of a rule what OSSEC would: one message for each detail.
-func reportRule(s *check.Scan, p *policy.Policy, r policy.Result) {
+func reportRule(s *check.Scan, a audit, r policy.Result) {
 	if len(r.Details) == 0 {
-		s.Report(ruleFinding(p, r, nil))
+		s.Report(ruleFinding(a, r, nil))
 	}
 	for i := range r.Details {
-		s.Report(ruleFinding(p, r, &r.Details[i]))
+		s.Report(ruleFinding(a, r, &r.Details[i]))
 	}
 }
 
-func ruleFinding(p *policy.Policy, r policy.Result, d *policy.Detail) check.Finding {
+func ruleFinding(a audit, r policy.Result, d *policy.Detail) check.Finding {
 	f := check.Finding{
-		Kind: check.Policy, Rule: "policy-rule",
-		Thing: p.File + "\x00" + r.Rule.Name,
-		Wire:  auditText(r.Rule, d),
+		Kind: a.kind, Rule: "policy-rule",
+		Thing: a.file + "\x00" + r.Rule.Name,
+		Wire:  auditText(a.prefix, r.Rule, d),
 		Title: safePattern(r.Rule.Name) + ".",
 		Why:   "A policy that you configured says that this should be different.",
-		Evidence: map[string]string{"policy": p.File, "line": fmt.Sprint(r.Rule.Line),
+		Evidence: map[string]string{"policy": a.file, "line": fmt.Sprint(r.Rule.Line),
 			"outcome": string(r.Outcome)},
 	}
 	if r.Rule.Reference != "" {

@@ -58,8 +58,18 @@ func (e *Entry) Event(host, action, trigger string, now time.Time) *event.Event 
 // managerRule is the rule that fires for a text (OSSEC 2.8.3 and 4.3.0,
 // ossec_rules.xml).
 func managerRule(text string) *event.Rule {
-	if strings.HasPrefix(text, "System Audit") {
-		return &event.Rule{ID: "516", Level: 3, Name: "System Audit event."}
+	for _, r := range []struct {
+		prefix string
+		rule   event.Rule
+	}{
+		{"System Audit", event.Rule{ID: "516", Level: 3, Name: "System Audit event."}},
+		{"Windows Audit", event.Rule{ID: "512", Level: 3, Name: "Windows policy."}},
+		{"Windows Malware", event.Rule{ID: "513", Level: 9, Name: "Windows malware."}},
+		{"Application Found", event.Rule{ID: "514", Level: 2, Name: "Windows application."}},
+	} {
+		if strings.HasPrefix(text, r.prefix) {
+			return &r.rule
+		}
 	}
 	return &event.Rule{ID: "510", Level: 7, Name: "Host-based anomaly detection event (rootcheck)."}
 }

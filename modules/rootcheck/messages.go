@@ -67,10 +67,11 @@ func linksText(path string, counted, links uint64) string {
 		event.SafeText(path), counted, links)
 }
 
-// auditText is the text of a rule that is true. The blank before the last full
+// auditText is the text of a rule that is true, with "System Audit" or what OSSEC
+// says for the policies of Windows. The blank before the last full
 // stop is OSSEC's.
-func auditText(r *policy.Rule, d *policy.Detail) string {
-	text := "System Audit: " + safePattern(r.Name) + "."
+func auditText(prefix string, r *policy.Rule, d *policy.Detail) string {
+	text := prefix + ": " + safePattern(r.Name) + "."
 	if d != nil {
 		kind := " File: "
 		if d.Process {
