@@ -14,6 +14,7 @@ import (
 	"hids/modules/event"
 	"hids/modules/rootcheck/check"
 	"hids/modules/rootcheck/policy"
+	"hids/modules/rootcheck/walk"
 	"hids/platform/hostfile"
 	"hids/platform/paths"
 	"hids/platform/proc"
@@ -72,6 +73,8 @@ func PolicyTarget(files *hostfile.FS, host paths.Host, skipNFS bool) *policy.Hos
 	}
 	if host.Root == "" {
 		target.Reg = registry.Match
+		mounts, _ := walk.ReadMounts(host) // a system without procfs has no such list
+		target.Leave = func(path string) bool { return mounts.Made[path] || skipNFS && mounts.Remote[path] }
 	}
 	return target
 }

@@ -10,11 +10,6 @@ type Oracle struct {
 	// Leaders is true when threads other than the first count as absent.
 	Leaders bool
 
-	// Blocks is true when the call can wait for a task that is in execve(2),
-	// for as long as the file system it executes from likes. Ask only about
-	// ids that nobody lists.
-	Blocks bool
-
 	// Dear is true when the call does more than look the task up (a second
 	// search, a copy, a hook of a security module), which for millions of ids
 	// adds up to seconds.

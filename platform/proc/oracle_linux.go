@@ -13,8 +13,10 @@ import (
 // Oracles lists the ways to ask. The first three are the ones that OSSEC asks
 // and every rootkit knows.
 //
-// Raw system calls: none of these waits, but for the ones marked so, and the
-// scheduler's book-keeping would cost more than the call.
+// Raw system calls, because the scheduler's book-keeping would cost more than
+// the call. So none of these may wait: kcmp(2) and get_robust_list(2), which
+// rootkits forget too, wait for a task in execve(2), and any user can make one
+// that never gets out of it.
 func Oracles() []Oracle {
 	return []Oracle{
 		dear(ask("kill", unix.SYS_KILL)),
@@ -22,34 +24,32 @@ func Oracles() []Oracle {
 		ask("getpgid", unix.SYS_GETPGID),
 		ask("prlimit64", unix.SYS_PRLIMIT64),
 		{Name: "tgkill", Leaders: true, Dear: true, Ask: func(id int) bool {
-			return exists(unix.SYS_TGKILL, uintptr(id), uintptr(id), 0)
+			return exists(unix.SYS_TGKILL, uintptr(id), uintptr(id))
 		}},
 		dear(ask("tkill", unix.SYS_TKILL)),
 		{Name: "ioprio_get", Ask: func(id int) bool {
 			const whoProcess = 1 // IOPRIO_WHO_PROCESS
-			return exists(unix.SYS_IOPRIO_GET, whoProcess, uintptr(id), 0)
+			return exists(unix.SYS_IOPRIO_GET, whoProcess, uintptr(id))
 		}},
 		{Name: "getpriority", Ask: func(id int) bool {
 			const whoProcess = 0 // PRIO_PROCESS
-			return exists(unix.SYS_GETPRIORITY, whoProcess, uintptr(id), 0)
+			return exists(unix.SYS_GETPRIORITY, whoProcess, uintptr(id))
 		}},
 		ask("sched_getscheduler", unix.SYS_SCHED_GETSCHEDULER),
 		{Name: "sched_getattr", Ask: askSchedAttr},
 		{Name: "capget", Dear: true, Ask: askCapget},
 		ask("move_pages", unix.SYS_MOVE_PAGES), // of no pages
 		{Name: "pidfd_open", Leaders: true, Ask: askPidfd},
-		{Name: "kcmp", Blocks: true, Dear: true, Ask: func(id int) bool {
-			const vm = 1 // KCMP_VM
-			return exists(unix.SYS_KCMP, uintptr(id), uintptr(id), vm)
-		}},
-		{Name: "get_robust_list", Blocks: true, Dear: true, Ask: askRobustList},
+		{Name: "sched_getparam", Ask: func(id int) bool { return askSched(unix.SYS_SCHED_GETPARAM, id) }},
+		{Name: "sched_rr_get_interval", Ask: func(id int) bool { return askSched(unix.SYS_SCHED_RR_GET_INTERVAL, id) }},
+		{Name: "sched_getaffinity", Ask: askAffinity},
 	}
 }
 
 // ask makes an oracle of a call whose first argument is the id and whose
 // others may be zero.
 func ask(name string, number uintptr) Oracle {
-	return Oracle{Name: name, Ask: func(id int) bool { return exists(number, uintptr(id), 0, 0) }}
+	return Oracle{Name: name, Ask: func(id int) bool { return exists(number, uintptr(id), 0) }}
 }
 
 func dear(o Oracle) Oracle {
@@ -57,8 +57,8 @@ func dear(o Oracle) Oracle {
 	return o
 }
 
-func exists(number, a, b, c uintptr) bool {
-	_, _, errno := unix.RawSyscall6(number, a, b, c, 0, 0, 0)
+func exists(number, a, b uintptr) bool {
+	_, _, errno := unix.RawSyscall6(number, a, b, 0, 0, 0, 0)
 	return errno != unix.ESRCH
 }
 
@@ -83,9 +83,16 @@ func askCapget(id int) bool {
 	return errno != unix.ESRCH
 }
 
-func askRobustList(id int) bool {
-	var head, size uintptr
-	_, _, errno := unix.RawSyscall(unix.SYS_GET_ROBUST_LIST, uintptr(id), uintptr(unsafe.Pointer(&head)), uintptr(unsafe.Pointer(&size)))
+// askSched is for calls that fill in a small structure.
+func askSched(number uintptr, id int) bool {
+	var out [64]byte
+	_, _, errno := unix.RawSyscall(number, uintptr(id), uintptr(unsafe.Pointer(&out)), 0)
+	return errno != unix.ESRCH
+}
+
+func askAffinity(id int) bool {
+	var cpus [1024]byte // as many as a kernel may have
+	_, _, errno := unix.RawSyscall(unix.SYS_SCHED_GETAFFINITY, uintptr(id), uintptr(len(cpus)), uintptr(unsafe.Pointer(&cpus)))
 	return errno != unix.ESRCH
 }
 

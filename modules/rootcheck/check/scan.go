@@ -28,6 +28,8 @@ type Scan struct {
 	Emit func(Finding)
 	// Faults counts what could not be looked at.
 	Faults int
+	// Hashed is how many bytes were read for the sums of findings.
+	Hashed int64
 
 	Check string // the name of the running check
 }

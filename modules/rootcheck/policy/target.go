@@ -19,6 +19,10 @@ type Host struct {
 	FS      *hostfile.FS
 	SkipNFS bool // do not go down into network file systems
 
+	// Leave reports whether a folder is not to be touched, because somebody's
+	// program that may not answer makes it up; nil: every one may be.
+	Leave func(path string) bool
+
 	// Procs lists the names of processes, Reg looks into the registry; nil
 	// means that there is no such thing.
 	Procs func() ([]string, error)
@@ -68,6 +72,9 @@ const (
 // Walk implements Target. It stays out of procfs and its like, and of network
 // file systems if SkipNFS.
 func (h *Host) Walk(ctx context.Context, dir string, fn func(path, base string)) error {
+	if h.Leave != nil && h.Leave(path.Clean(dir)) {
+		return nil
+	}
 	d, err := h.FS.OpenDir(dir, true)
 	if err != nil {
 		if info, statErr := h.FS.Stat(dir); statErr != nil || !info.IsDir() {
@@ -75,7 +82,7 @@ func (h *Host) Walk(ctx context.Context, dir string, fn func(path, base string))
 		}
 		return err
 	}
-	w := walk{ctx: ctx, fn: fn, skipNFS: h.SkipNFS}
+	w := walk{ctx: ctx, fn: fn, skipNFS: h.SkipNFS, leave: h.Leave}
 	return w.dir(d, dir, 0)
 }
 
@@ -83,6 +90,7 @@ type walk struct {
 	ctx     context.Context
 	fn      func(path, base string)
 	skipNFS bool
+	leave   func(path string) bool // may be nil
 	entries int
 }
 
@@ -122,7 +130,7 @@ func (w *walk) entry(d *hostfile.Dir, full, name string, depth int) error {
 		return nil
 	}
 	w.fn(full, name)
-	if !info.IsDir() {
+	if !info.IsDir() || w.leave != nil && w.leave(full) {
 		return nil
 	}
 	if depth == maxDepth {

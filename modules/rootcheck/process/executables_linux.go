@@ -15,6 +15,7 @@ import (
 
 	"hids/modules/event"
 	"hids/modules/rootcheck/check"
+	"hids/modules/rootcheck/walk"
 	"hids/platform/paths"
 	"hids/platform/proc"
 )
@@ -41,12 +42,15 @@ func oddExecutables(ctx context.Context, s *check.Scan) error {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		if r, ok := e.look(pid); ok {
+		if r, ok := e.look(ctx, pid); ok {
 			procs = append(procs, r)
 		}
 	}
 	if e.denied > 0 {
 		s.Fault("read the programs of processes", fmt.Errorf("%d processes: %w", e.denied, fs.ErrPermission))
+	}
+	if e.silent > 0 {
+		s.Fault("read the command lines of processes", fmt.Errorf("%d processes: %w", e.silent, errStuck))
 	}
 	if err := e.owners(ctx, procs); err != nil {
 		s.Fault("ask which package owns a program", err)
@@ -64,11 +68,13 @@ type executables struct {
 	reported    map[string]bool // rule and thing: one finding for all processes of a program
 	owned       map[string]string
 	denied      int
+	silent      int // processes whose command line never came
+	wait        patience
 }
 
 // look reads a process; ok is false for kernel threads, zombies and what has
 // ended meanwhile.
-func (e *executables) look(pid int) (running, bool) {
+func (e *executables) look(ctx context.Context, pid int) (running, bool) {
 	h := e.scan.Host
 	stat, err := proc.ReadStat(h, pid)
 	if err != nil || stat.Zombie() {
@@ -82,7 +88,10 @@ func (e *executables) look(pid int) (running, bool) {
 	if errors.Is(err, fs.ErrPermission) {
 		e.denied++
 	}
-	cmdline, _ := proc.ReadFile(h, pid, "cmdline")
+	cmdline, err := e.wait.read(ctx, func() ([]byte, error) { return proc.ReadFile(h, pid, "cmdline") })
+	if errors.Is(err, errStuck) {
+		e.silent++
+	}
 	again, err2 := proc.ReadStat(h, pid)
 	if err2 != nil || again.Start != stat.Start || again.Zombie() {
 		return running{}, false
@@ -105,9 +114,27 @@ func (e *executables) look(pid int) (running, bool) {
 // reallyNamedSo tells a file whose name ends in " (deleted)" from one that was
 // deleted.
 func (e *executables) reallyNamedSo(pid int, exe string) bool {
+	if !e.touchable(pid, exe) {
+		return false
+	}
 	opened, err1 := os.Stat(e.scan.Host.ProcPath(strconv.Itoa(pid), "exe"))
 	named, err2 := os.Stat(inRootOf(e.scan.Host, pid, exe))
 	return err1 == nil && err2 == nil && os.SameFile(opened, named)
+}
+
+// touchable reports whether a path as a process sees it is neither on another
+// machine nor in somebody's file system, which may never answer.
+func (e *executables) touchable(pid int, p string) bool {
+	mounts, err := walk.ReadMountsOf(e.scan.Host, strconv.Itoa(pid))
+	if err != nil {
+		return false
+	}
+	for ; p != "/" && p != "."; p = path.Dir(p) {
+		if mounts.Made[p] || mounts.Remote[p] {
+			return false
+		}
+	}
+	return !mounts.Made["/"] && !mounts.Remote["/"]
 }
 
 // inRootOf returns where a path as the process sees it is for us.
@@ -201,13 +228,17 @@ func (e *executables) deleted(r running) {
 		Why:   "Malware deletes its file after it has started. An upgrade that removed the file has the same effect.",
 		Wire:  fmt.Sprintf("Process executable '%s' was deleted or replaced while running.", event.SafeText(r.file)),
 	}
-	_, err := os.Lstat(inRootOf(e.scan.Host, r.pid, r.file))
-	if err == nil || e.owned[r.file] != "" {
+	if e.owned[r.file] != "" || e.touchable(r.pid, r.file) && exists(inRootOf(e.scan.Host, r.pid, r.file)) {
 		f.Kind, f.Rule, f.Wire = check.Info, "replaced", ""
 		f.Title = fmt.Sprintf("A process still runs the old version of '%s'.", event.SafeText(r.file))
 		f.Why = "The file was replaced, by an upgrade most likely, and the process has not been restarted."
 	}
 	e.report(r, f)
+}
+
+func exists(p string) bool {
+	_, err := os.Lstat(p)
+	return err == nil
 }
 
 func (e *executables) place(r running) {

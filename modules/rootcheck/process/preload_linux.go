@@ -10,7 +10,6 @@ import (
 	"path"
 	"slices"
 	"strings"
-	"time"
 
 	"hids/modules/event"
 	"hids/modules/rootcheck/check"
@@ -26,22 +25,21 @@ type preloaded struct {
 	library  string
 }
 
-// stuck is how long one process's environment may take to read: it waits for a
-// process that is in execve(2) on a file system that does not answer.
-const stuck = 60 * time.Second
-
 func preloads(ctx context.Context, s *check.Scan) error {
 	pids, err := proc.Pids(s.Host)
 	if err != nil {
 		return err
 	}
 	var found []preloaded
-	denied := 0
+	var wait patience
+	denied, silent := 0, 0
 	for _, pid := range pids {
-		list, err := environment(ctx, s.Host, pid)
+		list, err := environment(ctx, s.Host, pid, &wait)
 		switch {
-		case errors.Is(err, context.DeadlineExceeded), ctx.Err() != nil:
-			return fmt.Errorf("read the environment of process %d: %w", pid, err)
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case errors.Is(err, errStuck):
+			silent++
 		case errors.Is(err, fs.ErrPermission):
 			denied++
 		}
@@ -49,6 +47,9 @@ func preloads(ctx context.Context, s *check.Scan) error {
 	}
 	if denied > 0 {
 		s.Fault("read the environments of processes", fmt.Errorf("%d processes: %w", denied, fs.ErrPermission))
+	}
+	if silent > 0 {
+		s.Fault("read the environments of processes", fmt.Errorf("%d processes: %w", silent, errStuck))
 	}
 	owned, err := libraryOwners(ctx, s, found)
 	if err != nil {
@@ -58,37 +59,14 @@ func preloads(ctx context.Context, s *check.Scan) error {
 	return nil
 }
 
-// environment reads a daemon's environment, and gives up on it after a while;
-// the goroutine that waits is then left behind, which a module that asks twice
-// a day can afford.
-func environment(ctx context.Context, h paths.Host, pid int) ([]preloaded, error) {
-	type answer struct {
-		list []preloaded
-		err  error
-	}
-	done := make(chan answer, 1)
-	go func() {
-		list, err := readEnvironment(h, pid)
-		done <- answer{list, err}
-	}()
-	ctx, cancel := context.WithTimeout(ctx, stuck)
-	defer cancel()
-	select {
-	case a := <-done:
-		return a.list, a.err
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
-}
-
-// readEnvironment returns nothing for processes of a terminal: there an admin
-// or a developer preloads what he likes.
-func readEnvironment(h paths.Host, pid int) ([]preloaded, error) {
+// environment returns nothing for processes of a terminal: there an admin or a
+// developer preloads what he likes.
+func environment(ctx context.Context, h paths.Host, pid int, wait *patience) ([]preloaded, error) {
 	stat, err := proc.ReadStat(h, pid)
 	if err != nil || stat.TTY != 0 || stat.Flags&proc.KernelThread != 0 || stat.Zombie() {
 		return nil, nil
 	}
-	b, err := proc.ReadFile(h, pid, "environ")
+	b, err := wait.read(ctx, func() ([]byte, error) { return proc.ReadFile(h, pid, "environ") })
 	if err != nil {
 		return nil, err
 	}

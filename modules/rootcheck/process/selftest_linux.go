@@ -17,6 +17,7 @@ import (
 
 	"hids/modules/event"
 	"hids/modules/rootcheck/check"
+	"hids/modules/rootcheck/walk"
 	"hids/platform/paths"
 	"hids/platform/proc"
 )
@@ -48,9 +49,14 @@ func (t tools) run(ctx context.Context, s *check.Scan) error {
 	if ls == "" && ps == "" {
 		return check.NotApplicable("neither ls nor ps is installed")
 	}
+	mounts, err := walk.ReadMounts(s.Host)
+	if err != nil {
+		s.Fault("read mounts", err)
+	}
+	dirs := slices.DeleteFunc(slices.Clone(t.dirs), func(dir string) bool { return mounts.Made[dir] || mounts.Remote[dir] })
 	for _, env := range t.envs {
 		if ls != "" {
-			for _, dir := range t.dirs {
+			for _, dir := range dirs {
 				if err := compareList(ctx, s, command{ls, env}, dir); err != nil {
 					return err
 				}

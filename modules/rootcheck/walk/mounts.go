@@ -20,9 +20,12 @@ type Mounts struct {
 }
 
 // ReadMounts reads the mounts of this process's mount namespace.
-func ReadMounts(h paths.Host) (Mounts, error) {
+func ReadMounts(h paths.Host) (Mounts, error) { return ReadMountsOf(h, "self") }
+
+// ReadMountsOf reads those of another process.
+func ReadMountsOf(h paths.Host, pid string) (Mounts, error) {
 	m := Mounts{map[string]bool{}, map[string]bool{}, map[string]bool{}, map[string]bool{}}
-	list, err := proc.Mounts(h, "self")
+	list, err := proc.Mounts(h, pid)
 	for _, mount := range list {
 		sort, _, _ := strings.Cut(mount.FSType, ".")
 		for _, c := range []struct {
