@@ -127,13 +127,16 @@ func child() int {
 		time.Sleep(time.Millisecond)
 	}
 	f.settled()
+	if err := os.WriteFile(layout.Join("ended"), nil, 0o600); err != nil {
+		panic(err)
+	}
 	kill9()
 	return 0
 }
 
-// killed runs an execd until it is dead. It returns nothing else: whatever it
-// was doing, it could not tell.
-func (f *fixture) killed(step, clock int) {
+// killed runs an execd until it is dead, and says whether it died at that step:
+// it may have had no more to do before it came to it.
+func (f *fixture) killed(step, clock int) bool {
 	f.t.Helper()
 	self, err := os.Executable()
 	if err != nil {
@@ -148,31 +151,43 @@ func (f *fixture) killed(step, clock int) {
 	if ws, ok := cmd.ProcessState.Sys().(syscall.WaitStatus); !ok || !ws.Signaled() || ws.Signal() != syscall.SIGKILL {
 		f.t.Fatalf("the child did not die as planned: %v", err)
 	}
+	return os.Remove(f.layout.Join("ended")) != nil
 }
 
 // TestKill9 kills execd between every two of its steps, while blocks are made,
-// extended, undone and made again. Afterwards each rule has its block (else it
-// would stay for ever), no address has two rules (else one would), and each
-// block in force that counts as made has its rule (else it was undone by
-// another's delete).
+// extended, undone and made again: at the first step, at the second, and so on
+// until it has no more, and then from the first again. Afterwards each rule has
+// its block (else it would stay for ever), no address has two rules (else one
+// would), and each block in force that counts as made has its rule (else it was
+// undone by another's delete).
 func TestKill9(t *testing.T) {
-	rounds := 48
+	kills := 48
 	if os.Getenv("HIDS_TEST_ALL") == "1" {
-		rounds = 200
+		kills = 200
 	}
 	f := newFixture(t, "a3 - ardump - 3\nb5 - ardump - 5\n")
 	f.programs("ardump")
 	if err := os.Mkdir(f.layout.Join("rules"), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	clock := 0
-	for round := range rounds {
+	clock, round, step, furthest := 0, 0, 1, 0
+	for ; kills > 0; round++ {
 		for i := range 3 {
-			f.trySend(fmt.Sprintf("%s - 203.0.113.%d 1.%d 5 x", []string{"a3", "b5"}[round%2], (round+i)%4, round))
+			f.trySend(fmt.Sprintf("%s - 203.0.113.%d 1.%d 5 x", []string{"a3", "b5"}[round%2], (round+i)%7, round))
 		}
-		f.killed(1+round%45, clock)
+		if f.killed(step, clock) {
+			furthest = max(furthest, step)
+			kills--
+			step++
+		} else {
+			step = 1
+		}
 		f.consistent(clock)
 		clock += round % 3
+	}
+	t.Logf("%d rounds, killed at up to step %d", round, furthest)
+	if furthest < 12 { // more than the writing down
+		t.Errorf("it never came further than to step %d", furthest)
 	}
 	f.killed(0, clock)      // to its end
 	f.killed(0, clock+1000) // all is due
