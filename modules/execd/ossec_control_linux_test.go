@@ -136,8 +136,8 @@ func (c *controlled) pass(time.Duration) {}
 // recorded to do.
 func TestRecordingsUnderControlScript(t *testing.T) {
 	testenv.Root(t)
-	if testing.Short() {
-		t.Skip("builds the binary")
+	if testing.Short() || raceEnabled {
+		t.Skip("builds the binary, without the race detector")
 	}
 	for _, tool := range []string{"ps", "unshare"} {
 		if _, err := exec.LookPath(tool); err != nil {
