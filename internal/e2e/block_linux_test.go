@@ -261,6 +261,51 @@ func TestDatagramBlocks(t *testing.T) {
 	}
 }
 
+// ownScript is what an admin may have: iptables, as OSSEC's own scripts use it.
+const ownScript = `#!/bin/sh
+case $3 in *:*) tool=ip6tables ;; *) tool=iptables ;; esac
+case $1 in add) op=-I ;; *) op=-D ;; esac
+$tool -w 30 $op INPUT -s "$3" -j DROP || exit 1
+echo "$1 $3" >>"$HIDS_HOME/own.calls"
+`
+
+// An admin's own script works beside the built-in responses: it blocks with
+// iptables in both families, and its block ends at its time.
+func TestOwnScriptBlocks(t *testing.T) {
+	n, hids := newNet(t)
+	if _, err := exec.LookPath("iptables"); err != nil {
+		testenv.Skip(t, "needs iptables")
+	}
+	n.Serve()
+	v4, v6, other4, other6 := netnstest.V4("2"), netnstest.V6("2"), netnstest.V4("3"), netnstest.V6("3")
+	l := install(t, hids)
+	if err := os.WriteFile(filepath.Join(l.ResponseBin(), "own.sh"), []byte(ownScript), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(l.ARConf(), []byte(arConf+"own600 - own.sh - 600\nown1 - own.sh - 1\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	called := func(call string) bool {
+		calls, _ := os.ReadFile(l.Join("own.calls"))
+		return strings.Contains(string(calls), call+"\n")
+	}
+	d := start(t, n, l, hids)
+	d.request("own600", v4)
+	d.request("own600", v6)
+	d.request("firewall-drop600", other6)
+	n.Closes(v4, v6, other6)
+	n.Open(other4)
+	d.request("own1", other4)
+	eventually(t, "see the short block end", func() bool { return called("delete " + other4) })
+	if !called("add " + other4) {
+		t.Error("it was never blocked")
+	}
+	n.Open(other4)
+	n.Blocked(v4, v6, other6)
+	d.stop()
+	n.Open(v4, v6, other4, other6)
+}
+
 // Everything is killed, all rules are gone, and the kernel says that it is
 // another boot. The next start puts the blocks back, and what it lists is what
 // the firewall has, with the same ends.
