@@ -254,3 +254,27 @@ func TestSiege(t *testing.T) {
 		t.Errorf("peak of %d KiB, at most %d wanted: with a reader that is well it was %d", s.peak>>10, most>>10, well>>10)
 	}
 }
+
+// TestNothingIsLostBeforeItIsSent kills the daemon while it tries to send to a
+// reader that is dead, time and again. What is told of a deletion is told once,
+// so that nothing makes up for a message that went with its process.
+func TestNothingIsLostBeforeItIsSent(t *testing.T) {
+	r := newRig(t)
+	s := &siege{rig: r, f: newFickle(r.home), random: rand.New(rand.NewPCG(7, 7)), files: 50}
+	r.fill(s.files, "content")
+	t.Cleanup(s.f.close)
+	for i := range 10 {
+		s.f.open(t)
+		s.f.read()
+		cmd := s.child()
+		s.ends(i + 1)
+		s.remove()
+		s.f.lastIs(r, s.gone[len(s.gone)-1], -1) // so nothing waits any more
+		s.die()
+		s.remove()
+		last := "-1 " + s.path(s.gone[len(s.gone)-1])
+		s.await("a deletion to be noticed", func() bool { return s.spooled(last) })
+		s.kill(cmd)
+	}
+	s.verify()
+}
