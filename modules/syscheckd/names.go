@@ -108,7 +108,7 @@ func (d *Daemon) lookAtNames(ctx context.Context) error {
 func (d *Daemon) searchNames(ctx context.Context) error {
 	began := time.Now()
 	err := d.session.Each(nil, func(path string, r *record.Record) error {
-		if r.Type != record.File {
+		if r.Type == record.Dir {
 			return nil
 		}
 		id := inode{r.Device, r.Inode, r.Btime}

@@ -262,7 +262,7 @@ func (j *joiner) named(path string, old, now *record.Record) {
 	if j.o.Live == nil || j.o.Live.Names == nil {
 		return
 	}
-	several := func(r *record.Record) bool { return r != nil && r.Type == record.File && r.Links > 1 }
+	several := func(r *record.Record) bool { return r != nil && r.Type != record.Dir && r.Links > 1 }
 	if several(old) && (now == nil || !record.SameInode(old, now)) {
 		j.o.Live.Names(path, old, true)
 	}
