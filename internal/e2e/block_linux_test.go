@@ -317,7 +317,7 @@ func TestBlocksOutliveReboot(t *testing.T) {
 	first := start(t, n, l, hids)
 	first.request("firewall-drop600", v4)
 	first.request("firewall-drop600", v6)
-	first.request("firewall-drop1", other4) // its time passes while the machine is down
+	first.request("firewall-drop1", other4) // it is over by then
 	n.Closes(v4, v6)
 	eventually(t, "see the short block end", func() bool { return first.logged("delete", other4) })
 	if err := first.cmd.Process.Kill(); err != nil {
@@ -339,7 +339,7 @@ func TestBlocksOutliveReboot(t *testing.T) {
 		t.Errorf("hids execd list has %v", inList)
 	}
 	for ip, until := range inList {
-		if d := until.Sub(blocked[ip]).Abs(); d > 2*time.Second { // the kernel tells it in seconds
+		if d := until.Sub(blocked[ip]).Abs(); d > 10*time.Second { // the kernel tells what is left, and a busy machine is slow to hear it
 			t.Errorf("%s: listed until %v, blocked until %v", ip, until, blocked[ip])
 		}
 		delete(blocked, ip)
