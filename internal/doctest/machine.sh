@@ -16,7 +16,7 @@ hostname web1
 ip link set lo up
 
 install "$programs/hids" "$programs/docrun" "$root/usr/local/bin/"
-cp "$tree/$page" "$root/page.md"
+cp "$page" "$root/page.md"
 rm -rf "$root/var/ossec" "$root/home/user"
 mount -t tmpfs tmpfs "$root/var/cache" # systems that tests keep there would be looked through
 chroot "$root" useradd --create-home --shell /bin/bash user

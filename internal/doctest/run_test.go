@@ -22,15 +22,7 @@ import (
 // detector has nothing to find here: the programs under test are built anew.
 func TestPages(t *testing.T) {
 	testenv.Root(t)
-	programs := t.TempDir()
-	for _, pkg := range []string{".", "./internal/doctest/docrun"} {
-		build := exec.Command("go", "build", "-buildvcs=false", "-o", programs, pkg)
-		build.Dir = top
-		build.Env = append(os.Environ(), "CGO_ENABLED=0")
-		if out, err := build.CombinedOutput(); err != nil {
-			t.Fatalf("%v: %v\n%s", build.Args, err, out)
-		}
-	}
+	programs := build(t)
 	for _, page := range pages(t) {
 		blocks := blocksOf(t, page)
 		here := func(b Block) bool {
@@ -43,6 +35,21 @@ func TestPages(t *testing.T) {
 	}
 }
 
+// build makes the programs that a page is run with.
+func build(t *testing.T) string {
+	t.Helper()
+	programs := t.TempDir()
+	for _, pkg := range []string{".", "./internal/doctest/docrun"} {
+		build := exec.Command("go", "build", "-buildvcs=false", "-o", programs, pkg)
+		build.Dir = top
+		build.Env = append(os.Environ(), "CGO_ENABLED=0")
+		if out, err := build.CombinedOutput(); err != nil {
+			t.Fatalf("%v: %v\n%s", build.Args, err, out)
+		}
+	}
+	return programs
+}
+
 func runPage(t *testing.T, programs, page string) {
 	ctx, cancel := context.WithTimeout(t.Context(), 15*time.Minute)
 	defer cancel()
@@ -52,6 +59,9 @@ func runPage(t *testing.T, programs, page string) {
 	}
 	if err := os.MkdirAll(filepath.Join(programs, "copy"), 0o755); err != nil {
 		t.Fatal(err)
+	}
+	if !filepath.IsAbs(page) {
+		page = filepath.Join(tree, page)
 	}
 	cmd := exec.CommandContext(ctx, "bash", filepath.Join(tree, "internal/doctest/machine.sh"), programs, tree, "user,root,clone", page)
 	cmd.Env = append(os.Environ(), "GOFLAGS=-mod=readonly", "GOPROXY=off")
