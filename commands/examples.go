@@ -57,7 +57,7 @@ func examplesOfRunning() map[string]string {
   hids rootcheck --scan-now    # look for rootkits
   hids run                     # every module, as a daemon
   hids status                  # what runs
-  hids events -f               # what is found, as it is found`,
+  hids events -f               # what is found, as it is found, until Ctrl-C`,
 		"hids doctor": `  hids doctor                        # examine everything
   hids doctor permissions sockets    # two checks only
   hids doctor --format json          # for machines`,

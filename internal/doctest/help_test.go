@@ -43,12 +43,14 @@ func TestExamplesOfHelp(t *testing.T) {
 
 // beforeHelp makes what the examples speak of.
 const beforeHelp = `mkdir -p /var/ossec/etc /mnt/image/etc
-echo '<ossec_config><syscheck><directories check_all="yes">/etc,/usr/sbin</directories></syscheck></ossec_config>' >ossec.conf
+echo '<ossec_config><syscheck><directories check_all="yes">/etc,/usr/sbin,/bin</directories></syscheck></ossec_config>' >ossec.conf
 cp ossec.conf /var/ossec/etc/
 printf '[Telnet] [any] []\nf:/etc/inetd.conf;\n' >ssh.txt
-stop() { pkill -x hids; until ! pgrep -x 'hids(-.*)?' >/dev/null; do sleep 0.1; done; }
+stop() { pkill -x 'hids(-.*)?'; until ! pgrep -x 'hids(-.*)?' >/dev/null; do sleep 0.1; done; }
 hids syscheck --scan-now
-touch /etc/motd
+echo >>/etc/motd
+useradd mallory
+hids rootcheck --scan-now files; true
 hids syscheck --scan-now >/dev/null; true
 hids run
 `
@@ -72,7 +74,7 @@ var starts = regexp.MustCompile(`^hids (run|execd|syscheck|rootcheck)( -f)?\s*(#
 // or could not be looked at is no fault.
 func asStep(line string) string {
 	if strings.Contains(line, "until Ctrl-C") && strings.Contains(line, "events") {
-		line = strings.Replace(line, "-f", "-f --since 1d", 1)
+		return strings.Replace(line, "-f", "-f --since 1d", 1) + "\n"
 	}
 	bare, _, _ := strings.Cut(line, "  ")
 	bare, _, _ = strings.Cut(bare, " #")
@@ -87,7 +89,7 @@ func asStep(line string) string {
 	case starts.MatchString(line):
 		return "stop\n" + line + "\nstop\nhids run\n"
 	}
-	return fmt.Sprintf("%s; [ $? -le 1 ] || [ $? -eq 3 ]\n", bare)
+	return fmt.Sprintf("%s; case $? in 0|1|3) ;; *) false ;; esac\n", bare)
 }
 
 // examplesIn returns the lines of the section of examples.

@@ -41,4 +41,5 @@ mount -t sysfs sysfs "$root/sys"
 mount --rbind /dev "$root/dev"
 mount -t tmpfs tmpfs "$root/run"
 mount -t tmpfs -o mode=1777 tmpfs "$root/tmp"
-exec chroot "$root" env -C /root "PATH=$PATH:/usr/sbin:/sbin" docrun "$class" /page.md
+# No exec: this shell is the first process here and takes care of orphans.
+chroot "$root" env -C /root "PATH=$PATH:/usr/sbin:/sbin" docrun "$class" /page.md

@@ -94,14 +94,24 @@ func (e *examination) execq() []Finding {
 		if b.denied {
 			return []Finding{unchecked(fmt.Errorf("who listens on %s: %w", path, fs.ErrPermission))}
 		}
-		readers = append(readers, b.readers...)
+		readers = append(readers, e.strangers(b)...)
 	}
-	for _, r := range readers {
-		if !e.isOurs(r.pid) {
-			return []Finding{problem(e.Layout.Join("bin", "ossec-control")+" stop; "+e.control("restart"), "%s listens on %s as well: requests reach one of the two", r, path)}
-		}
+	if len(readers) > 0 {
+		return []Finding{problem(e.Layout.Join("bin", "ossec-control")+" stop; "+e.control("restart"), "%s listens on %s as well: requests reach one of the two", readers[0], path)}
 	}
 	return []Finding{good("execd listens on %s", path)}
+}
+
+// serviceManager keeps the descriptors of hids while it is started again.
+const serviceManager = 1
+
+// strangers are those who read a socket and are not hids. A service manager that
+// keeps a socket of ours for the next start reads nothing of it.
+func (e *examination) strangers(b binding) []reader {
+	ours := slices.ContainsFunc(b.readers, func(r reader) bool { return e.isOurs(r.pid) })
+	return slices.DeleteFunc(slices.Clone(b.readers), func(r reader) bool {
+		return e.isOurs(r.pid) || ours && r.pid == serviceManager
+	})
 }
 
 // queueSocket is where messages for OSSEC go.
