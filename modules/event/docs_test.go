@@ -198,6 +198,10 @@ func extraKeys(t *testing.T, dir string) map[string]bool {
 	for _, f := range parsed(t, dir) {
 		ast.Inspect(f, func(n ast.Node) bool {
 			switch n := n.(type) {
+			case *ast.FuncDecl:
+				if n.Name.Name == "evidence" {
+					keysMade(n.Body, found)
+				}
 			case *ast.KeyValueExpr:
 				if isExtra(n.Key) {
 					literalKeys(n.Value, found)
@@ -216,6 +220,23 @@ func extraKeys(t *testing.T, dir string) map[string]bool {
 		})
 	}
 	return found
+}
+
+// keysMade are all keys of text that a function writes: it makes evidence.
+func keysMade(body ast.Node, into map[string]bool) {
+	ast.Inspect(body, func(n ast.Node) bool {
+		switch n := n.(type) {
+		case *ast.CompositeLit:
+			literalKeys(n, into)
+		case *ast.AssignStmt:
+			for _, left := range n.Lhs {
+				if index, ok := left.(*ast.IndexExpr); ok && literal(index.Index) != "" {
+					into[literal(index.Index)] = true
+				}
+			}
+		}
+		return true
+	})
 }
 
 func isExtra(e ast.Expr) bool {
