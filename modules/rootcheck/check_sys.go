@@ -144,7 +144,7 @@ func (w *sysWalk) Leave(f *walk.Folder, st walk.State) {
 	if len(at.missing) > 0 {
 		w.confirmHidden(f.Dir, f.Path, at.missing)
 	}
-	if f.FSType.CountsLinks() {
+	if f.FSType.CountsLinks() && f.Self.Nlink > 1 && at.folders+2 != f.Self.Nlink {
 		w.countLinks(f.Dir, f.Path, listing{f.Self, at.folders}, at.parent)
 	}
 }
