@@ -118,7 +118,10 @@ func (s *siege) live() int64 {
 	s.ends(1)
 	s.hears(s.files)
 	s.kill(cmd)
-	cmd = s.child() // and one that has a baseline
+	for range s.files / 100 { // and one that has a baseline, and as much to tell
+		s.disturb()
+	}
+	cmd = s.child()
 	s.ends(2)
 	s.f.lastIs(s.rig, s.name(0), s.size(s.name(0)))
 	s.kill(cmd)

@@ -80,8 +80,22 @@ func (c *Cursor) Next() {
 // where it is.
 func (c *Cursor) forget() {
 	c.read = 0
-	if info := c.db.bolt.Info(); info != nil {
-		mapping.Forget(info.Data, c.tx.Size())
+	c.db.forgetIn(c.tx)
+}
+
+// forget gives back the memory that reading has faulted in. Where the database is
+// closed there is none.
+func (db *DB) forget() {
+	_ = db.bolt.View(func(tx *bolt.Tx) error {
+		db.forgetIn(tx)
+		return nil
+	})
+}
+
+// forgetIn is forget within a transaction.
+func (db *DB) forgetIn(tx *bolt.Tx) {
+	if info := db.bolt.Info(); info != nil {
+		mapping.Forget(info.Data, tx.Size())
 	}
 }
 

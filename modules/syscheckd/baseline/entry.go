@@ -139,8 +139,12 @@ type reader func(v view, k, value []byte) (e Entry, ok bool, err error)
 // transactions, so that the receiver may write.
 func (db *DB) pages(paths []string, bucket func(view) *bolt.Bucket, read reader) iter.Seq2[Entry, error] {
 	return func(yield func(Entry, error) bool) {
-		for _, r := range ranges(paths) {
-			for r.from != nil {
+		defer db.forget()
+		for n, r := range ranges(paths) {
+			for ; r.from != nil; n++ {
+				if n%(forgetEvery/pageSize) == 0 {
+					db.forget()
+				}
 				page, err := db.page(&r, bucket, read)
 				for _, e := range page {
 					if !yield(e, nil) {
