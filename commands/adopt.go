@@ -129,6 +129,8 @@ func (a *adoption) look(path string) (adoptedDaemon, error) {
 		return d, err
 	case d.Before == takeover.Missing && !a.undo:
 		return d, fmt.Errorf("%s is not there: this is neither OSSEC nor Wazuh 3.x", path)
+	case d.Before == takeover.Missing:
+		d.After = takeover.Missing
 	case d.Before == takeover.Orphan && a.undo:
 		return d, fmt.Errorf("%s is not there: install OSSEC again", path+takeover.Kept)
 	}
@@ -181,6 +183,9 @@ func (a *adoption) change(answer *adopted) error {
 		do, back = back, do
 	}
 	for i, d := range answer.Daemons {
+		if d.Before == d.After {
+			continue
+		}
 		err := do(d.Path, a.program)
 		if err == nil {
 			continue
@@ -224,6 +229,8 @@ func (a *adoption) tell(answer *adopted) error {
 func (a *adoption) sentence(d adoptedDaemon) string {
 	path := event.SafeText(d.Path)
 	switch {
+	case d.Before == takeover.Missing:
+		return path + " is not there"
 	case d.Before == d.After && a.undo:
 		return path + " is OSSEC's own"
 	case d.Before == d.After:

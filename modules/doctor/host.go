@@ -122,7 +122,7 @@ func uses() map[string]use {
 		features.Fanotify: {"nothing that is switched on needs it", "a kernel with CONFIG_FANOTIFY"},
 		features.SockDiag: {"hidden sockets are found less surely", "modprobe inet_diag tcp_diag udp_diag"},
 		features.BPF:      {"programs in the kernel are not listed", "a kernel with CONFIG_BPF_SYSCALL"},
-		features.Landlock: {"nothing that is switched on needs it", "a kernel with CONFIG_SECURITY_LANDLOCK, and lsm=landlock,… on its command line"},
+		features.Landlock: {"syscheckd and rootcheck are kept from writing by their users alone", "a kernel (5.13 or later) with CONFIG_SECURITY_LANDLOCK, and lsm=landlock,… on its command line"},
 		features.Pidfd:    {"hidden processes are found less surely", "Linux 5.3 or later"},
 	}
 }

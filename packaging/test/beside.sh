@@ -44,6 +44,36 @@ hids adopt --apply | grep 'nothing is to be done'
 $control restart
 $control status
 hids status
+pid_of() { cat /var/ossec/var/run/$1-*.pid; }
+hids execd add --for 30m nftables-drop 198.51.100.7
+blocked() { hids execd list | grep -F 198.51.100.7; }
+blocked
+# A reload replaces syscheckd and leaves execd, with its blocks, alone.
+execd=$(pid_of ossec-execd)
+syscheckd=$(pid_of ossec-syscheckd)
+$control reload
+$control status
+[ "$(pid_of ossec-execd)" = "$execd" ]
+[ "$(pid_of ossec-syscheckd)" != "$syscheckd" ]
+blocked
+# One that waits for nobody starts the next while the last still ends.
+touch /var/ossec/hasty
+for _ in 1 2 3; do
+  $control restart >/tmp/output
+  await "the daemons after a hasty restart" $control status
+  not grep 'is not there' /tmp/output
+done
+$control stop
+not $control status
+$control start
+$control status
+rm /var/ossec/hasty
+$control stop >/tmp/output
+not grep 'had to be killed' /tmp/output
+not pgrep -x 'ossec-execd|ossec-syscheckd|ossec-rootcheck'
+$control start
+$control status
+hids doctor adoption beside service modules permissions responses state
 [ "$(readlink "/proc/$(cat /var/ossec/var/run/ossec-execd-*.pid)/exe")" = /usr/bin/hids ]
 test -S /var/ossec/queue/alerts/execq
 

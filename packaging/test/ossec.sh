@@ -19,38 +19,56 @@ trap 'rm -f "$pid"; exit 1' TERM
 while :; do sleep 0.2; done
 DAEMON
 cp /var/ossec/bin/ossec-execd /var/ossec/bin/ossec-syscheckd
-# The control script behaves as OSSEC's does towards its daemons.
+# The control script behaves as OSSEC's do towards their daemons. With the file
+# "hasty" it is that of 2.8.3, which waits for nobody: it takes the pid files away
+# and starts anew a second later. Without, it is that of 4.3, which waits for 45
+# seconds, then kills. A reload leaves execd alone, so that blocks survive it.
 cat >/var/ossec/bin/ossec-control <<'CONTROL'
 #!/bin/sh
+all="ossec-execd ossec-syscheckd"
 running() {
-  for file in /var/ossec/var/run/$1-*.pid; do
+  for file in /var/ossec/var/run/$1*.pid; do
     [ -f "$file" ] || continue
     n=$(cat "$file")
     if ps -p "$n" | grep -q ossec && kill -0 "$n" 2>/dev/null; then
       return 0
     fi
+    echo "$1: process $n is not there, its file goes"
     rm -f "$file"
   done
   return 1
 }
+lock() {
+  until mkdir /var/ossec/var/start-script-lock 2>/dev/null; do sleep 1; done
+  trap 'rm -rf /var/ossec/var/start-script-lock' EXIT
+}
 start() {
-  for d in ossec-execd ossec-syscheckd; do
+  for d in $1; do
     running $d || /var/ossec/bin/$d || { echo "$d did not start"; exit 1; }
   done
 }
-stop() {
-  for d in ossec-syscheckd ossec-execd; do
-    running $d || continue
-    n=$(cat /var/ossec/var/run/$d-*.pid)
-    kill $n
-    while kill -0 $n 2>/dev/null; do sleep 0.1; done
-    rm -f /var/ossec/var/run/$d-*.pid
-  done
+end() {
+  n=$(cat /var/ossec/var/run/$1*.pid)
+  kill $n
+  if [ ! -e /var/ossec/hasty ]; then
+    i=0
+    while kill -0 $n 2>/dev/null && [ $i -lt 450 ]; do sleep 0.1; i=$((i + 1)); done
+    ! kill -9 $n 2>/dev/null || echo "$1 had to be killed"
+  fi
+  rm -f /var/ossec/var/run/$1*.pid
 }
+stop() {
+  for d in $1; do
+    running $d && end $d
+  done
+  [ -e /var/ossec/hasty ] || rm -f /var/ossec/queue/ossec/queue
+}
+lock
 case $1 in
-start) start ;;
-stop) stop ;;
-restart) stop; start ;;
+start) start "$all" ;;
+stop) stop "$all" ;;
+restart) stop "$all"; sleep 1; start "$all" ;;
+reload) stop ossec-syscheckd; start ossec-syscheckd ;;
 status) running ossec-execd && running ossec-syscheckd ;;
 esac
 CONTROL
