@@ -101,6 +101,7 @@ func (b *bed) processes() {
 	b.proc("sys/fs/inotify/max_queued_events", "16384\n")
 	b.process(900, "ossec-agentd", "/var/ossec/bin/ossec-agentd", 7002)
 	b.process(supervisorPID, "hids", "/usr/bin/hids", 7001)
+	b.process(1, "systemd", "/usr/lib/systemd/systemd", 7001) // in its store
 	var list []map[string]any
 	for i, m := range b.patient.Modules {
 		pid := supervisorPID + 1 + i
