@@ -5,6 +5,7 @@ add() { dpkg -i /root/$1/*.deb; }
 intact() { dpkg -V hids; }
 remove() { dpkg -r hids; }
 . /root/life.sh
+test -e /var/ossec/etc/hids.conf # which rpm keeps only when it was changed
 
 # Purged, nothing stays but the group and the users.
 dpkg -P hids

@@ -154,6 +154,6 @@ remove
 not systemctl --quiet is-active hids
 await "the processes to end" not pgrep -x 'hids|hids-execd|hids-syscheckd|hids-rootcheck'
 not blocked 203.0.113.8
-for kept in etc/ossec.conf etc/hids.conf queue/hids/syscheckd/baseline.db logs/hids/events.json logs/ossec.log; do
+for kept in etc/ossec.conf queue/hids/syscheckd/baseline.db logs/hids/events.json logs/ossec.log; do
   test -e "/var/ossec/$kept"
 done
