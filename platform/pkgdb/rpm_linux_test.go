@@ -63,8 +63,8 @@ INSERT INTO Packages(blob) VALUES(x'%x');
 INSERT INTO Packages(blob) VALUES(x'%x');
 DELETE FROM Packages WHERE hnum = 2;
 BEGIN;
-INSERT INTO Packages(blob) VALUES(zeroblob(500000));
-INSERT INTO Packages(blob) VALUES(zeroblob(500000));
+UPDATE Packages SET blob = zeroblob(8);
+WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i+1 FROM n WHERE i < 300) INSERT INTO Packages(blob) SELECT zeroblob(3000) FROM n;
 .shell cp %[4]s %[5]s; cp %[4]s-wal %[5]s-wal
 ROLLBACK;
 `, madeUp("in the file"), madeUp("deleted"), madeUp("in the log"), name, filepath.Join(dir, "rpmdb.sqlite"))
