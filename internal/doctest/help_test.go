@@ -26,8 +26,17 @@ func TestExamplesOfHelp(t *testing.T) {
 	}
 	var text strings.Builder
 	text.WriteString("```sh root\n" + beforeHelp + "```\n")
+	seen := map[string]bool{} // some are shown in two places
 	for _, page := range pages {
-		lines := examplesIn(t, page)
+		lines := slices.DeleteFunc(examplesIn(t, page), func(line string) bool {
+			step := asStep(line)
+			again := seen[step]
+			seen[step] = true
+			return again
+		})
+		if len(lines) == 0 {
+			continue
+		}
 		fmt.Fprintf(&text, "\n%s\n\n```sh root\n", filepath.Base(page))
 		for _, line := range lines {
 			text.WriteString(asStep(line))
