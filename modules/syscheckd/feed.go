@@ -222,11 +222,25 @@ func (f *feed) overflow(now time.Time) {
 	f.overflows++
 	f.log.Warn("the system lost notifications: all folders watched in real time are looked at",
 		"count", f.overflows, "hint", "sysctl fs.inotify.max_queued_events=131072")
+	f.addAll(now)
+}
+
+// addAll notes that anything watched in real time may have changed. The caller
+// holds mu.
+func (f *feed) addAll(now time.Time) {
 	for _, d := range f.rules.Directories() {
 		if d.Realtime {
 			f.pending.AddTree(d.Path, now)
 		}
 	}
+}
+
+// lookAtAll has everything that is watched in real time looked at soon.
+func (f *feed) lookAtAll() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.addAll(time.Now())
+	f.touch()
 }
 
 // take returns what is due.

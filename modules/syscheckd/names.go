@@ -17,8 +17,11 @@ import (
 type names struct {
 	known   map[inode]*family
 	changed map[inode][]string // since the last time, by which names
+	notes   int                // in changed
 	unsure  bool               // one of the changed may have names that are not known
+	lost    bool               // there were too many to be noted
 	next    time.Time          // no search before
+	alarmed time.Time          // the loop is woken then
 	waiting atomic.Bool
 }
 
@@ -36,17 +39,25 @@ type family struct {
 	searched uint64 // how many there were when the baseline was searched
 }
 
-// Each search reads the whole baseline. So much of the time it may take, and so
-// many files with several names are remembered.
+// Each search reads the whole baseline. So much of the time it may take, so many
+// files with several names are remembered, and so many of their changes noted:
+// a backup made of hard links has millions at once.
 const (
 	searchShare = 20
 	maxFamilies = 8192
+	maxNotes    = 2 * maxFamilies
 )
 
 func newNames() *names { return &names{known: map[inode]*family{}, changed: map[inode][]string{}} }
 
 // note is scan.Live.Names.
 func (n *names) note(path string, r *record.Record, gone bool) {
+	n.waiting.Store(true)
+	if n.notes >= maxNotes {
+		n.lost = true
+		return
+	}
+	n.notes++
 	id := inode{r.Device, r.Inode, r.Btime}
 	f := n.known[id]
 	if f == nil {
@@ -61,7 +72,6 @@ func (n *names) note(path string, r *record.Record, gone bool) {
 	}
 	n.changed[id] = append(n.changed[id], path)
 	n.unsure = n.unsure || f.links != f.searched
-	n.waiting.Store(true)
 }
 
 // others returns the names to be looked at because of what has changed, all
@@ -75,13 +85,18 @@ func (n *names) others() []string {
 			}
 		}
 	}
+	n.settle()
+	return list
+}
+
+// settle forgets what has changed.
+func (n *names) settle() {
 	clear(n.changed)
 	if len(n.known) > maxFamilies {
 		clear(n.known) // searched for when it is needed again
 	}
-	n.unsure = false
+	n.notes, n.unsure, n.lost = 0, false, false
 	n.waiting.Store(false)
-	return list
 }
 
 // lookAtNames has the other names of what has changed looked at, now or, if the
@@ -91,8 +106,17 @@ func (d *Daemon) lookAtNames(ctx context.Context) error {
 	if len(n.changed) == 0 {
 		return nil
 	}
-	if now := time.Now(); n.unsure && now.Before(n.next) {
-		time.AfterFunc(n.next.Sub(now), d.alarm)
+	if now := time.Now(); (n.unsure || n.lost) && now.Before(n.next) {
+		if n.alarmed != n.next {
+			n.alarmed = n.next
+			time.AfterFunc(n.next.Sub(now), d.alarm)
+		}
+		return nil
+	}
+	if n.lost {
+		n.settle()
+		n.next = time.Now().Add(glance)
+		d.feed.lookAtAll()
 		return nil
 	}
 	if n.unsure {
