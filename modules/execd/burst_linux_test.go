@@ -13,9 +13,8 @@ import (
 
 // burstGrowth is how much more memory a burst five times as big may take, in
 // KiB: 8,000 requests more that wait, at about 1.5 KiB, up to a limit of their
-// own (maxWaiting); the runtime may hold as much again before it collects; and
-// half as much for a machine where nothing runs meanwhile.
-const burstGrowth = 36 << 10
+// own (maxWaiting); the runtime may hold as much again before it collects.
+const burstGrowth = 24 << 10
 
 // Eight senders send as fast as they can, to an execd in a process of its own
 // that runs real programs: nothing is lost, each request is run or merged, each

@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"hids/config"
+	"hids/internal/testenv"
 	"hids/modules/event"
 	"hids/modules/rootcheck/check"
 	"hids/platform/hostfile"
@@ -59,7 +60,7 @@ func image(t *testing.T, p plant) paths.Host {
 	p.in(t, root)
 	h, err := hostfile.New(root)
 	if err != nil {
-		t.Skip(err)
+		testenv.Skip(t, err.Error())
 	}
 	h.Close()
 	return paths.Host{Root: root}
