@@ -138,14 +138,18 @@ func (l *lines) String() string {
 
 // events collects events.
 type events struct {
-	mu  sync.Mutex
-	all []*event.Event
+	mu   sync.Mutex
+	all  []*event.Event
+	seen chan struct{} // not nil: gets one for each event
 }
 
 func (s *events) Emit(_ context.Context, e *event.Event) error {
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	s.all = append(s.all, e)
+	s.mu.Unlock()
+	if s.seen != nil {
+		s.seen <- struct{}{}
+	}
 	return nil
 }
 

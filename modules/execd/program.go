@@ -62,9 +62,10 @@ func (p programs) find(name string) (program, error) {
 	case fi.Mode()&fs.ModeSymlink != 0 && p.leadsToUs(prog.path):
 		return p.builtIn(prog, rel, nil)
 	}
-	fi, err = root.Stat(rel)
-	if err != nil {
-		return prog, err
+	if fi.Mode()&fs.ModeSymlink != 0 {
+		if fi, err = root.Stat(rel); err != nil {
+			return prog, err
+		}
 	}
 	return prog, trust.Executable(fi)
 }

@@ -25,6 +25,37 @@ type collector struct {
 	news chan struct{} // closed, and replaced, when kept grows
 }
 
+// spare is a collector made ahead, after a program's end, so that the next
+// program need not wait for the system calls.
+var spare = make(chan *collector, 1)
+
+// takeCollector returns the spare one, or a new one.
+func takeCollector() (*collector, error) {
+	select {
+	case c := <-spare:
+		return c, nil
+	default:
+		return newCollector()
+	}
+}
+
+// spareCollector sees that there is a spare one. Without it the next start makes
+// its own, and reports what is wrong.
+func spareCollector() {
+	if len(spare) == cap(spare) {
+		return
+	}
+	c, err := newCollector()
+	if err != nil {
+		return
+	}
+	select {
+	case spare <- c:
+	default:
+		_ = c.discard()
+	}
+}
+
 func newCollector() (*collector, error) {
 	ours, theirs, err := outputPipe()
 	if err != nil {

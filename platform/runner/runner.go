@@ -63,7 +63,7 @@ type Process struct {
 // the program, or with the reason it did not: fs.ErrNotExist, fs.ErrPermission
 // or another system error.
 func Start(s Spec) (*Process, error) {
-	out, err := newCollector()
+	out, err := takeCollector()
 	if err != nil {
 		return nil, fmt.Errorf("start program: %w", err)
 	}
@@ -141,6 +141,7 @@ func (p *Process) Wait() Result {
 	}
 	r := Result{ExitCode: -1, TimedOut: late, Took: time.Since(p.started)}
 	r.Output, r.Cut = p.out.finish()
+	spareCollector()
 	if err == nil {
 		r.ExitCode, r.Signal = exitStatus(state)
 	}
