@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 
 	"hids/platform/paths"
+	"hids/platform/privdrop"
 	"hids/platform/safedir"
 )
 
@@ -83,10 +84,18 @@ func prepareState(path string, uid, gid int) error {
 	defer root.Close()
 	// Names are resolved below the folder and links are not followed, so what
 	// the module itself has put there can't lead elsewhere.
-	return fs.WalkDir(root.FS(), ".", func(name string, _ fs.DirEntry, err error) error {
+	return fs.WalkDir(root.FS(), ".", func(name string, d fs.DirEntry, err error) error {
 		if err != nil {
+			return err
+		}
+		if fi, err := d.Info(); err != nil || hardLinked(fi) {
 			return err
 		}
 		return root.Lchown(name, uid, gid)
 	})
 }
+
+// hardLinked says that a file has a second name. No module makes one in its
+// state, but its user could: where fs.protected_hardlinks is off, of a file that
+// is root's, and that must not become the module's.
+func hardLinked(fi fs.FileInfo) bool { return !fi.IsDir() && privdrop.Links(fi) > 1 }

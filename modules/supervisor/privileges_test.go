@@ -6,15 +6,18 @@ package supervisor
 
 import (
 	"bytes"
+	"errors"
 	"os"
 	"os/user"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
 	"hids/internal/testenv"
 	"hids/modules"
+	"hids/platform/privdrop"
 )
 
 func nobody(t *testing.T) modules.Privileges {
@@ -128,5 +131,42 @@ func TestPrivilegesOfRoot(t *testing.T) {
 	}
 	if !bytes.Contains(self, []byte("CapEff:\t"+p.Status["CapEff"])) || p.Status["NoNewPrivs"] != "0" {
 		t.Errorf("effective %s, no_new_privs %s", p.Status["CapEff"], p.Status["NoNewPrivs"])
+	}
+}
+
+// TestStateIsGivenToModule gives a module what is in its state, but not a file
+// with another name elsewhere, nor what a link leads to.
+func TestStateIsGivenToModule(t *testing.T) {
+	priv := nobody(t)
+	u, err := user.Lookup(priv.User)
+	if err != nil {
+		t.Fatal(err)
+	}
+	uid, err := strconv.Atoi(u.Uid)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	file := func(name string) string { return filepath.Join(dir, name) }
+	for _, name := range []string{"state", "state/sub"} {
+		if err := os.Mkdir(file(name), 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, name := range []string{"root's", "state/own", "state/sub/own"} {
+		if err := os.WriteFile(file(name), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := errors.Join(os.Link(file("root's"), file("state/hard")), os.Symlink(file("root's"), file("state/soft"))); err != nil {
+		t.Fatal(err)
+	}
+	if err := prepareState(file("state"), uid, -1); err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]int{"root's": 0, "state/hard": 0, "state/own": uid, "state/sub": uid, "state/sub/own": uid} {
+		if got, _, err := privdrop.Owner(file(name)); err != nil || got != want {
+			t.Errorf("%s belongs to %d, not %d (%v)", name, got, want, err)
+		}
 	}
 }

@@ -6,6 +6,7 @@ package privdrop
 
 import (
 	"errors"
+	"io/fs"
 	"os"
 	"syscall"
 )
@@ -21,4 +22,13 @@ func Owner(path string) (uid, gid int, err error) {
 		return 0, 0, errors.ErrUnsupported
 	}
 	return int(st.Uid), int(st.Gid), nil
+}
+
+// Links is how many names a file has.
+func Links(fi fs.FileInfo) uint64 {
+	st, ok := fi.Sys().(*syscall.Stat_t)
+	if !ok {
+		return 1
+	}
+	return uint64(st.Nlink) //nolint:unconvert // its size differs between systems
 }
