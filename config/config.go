@@ -159,6 +159,7 @@ type ActiveResponse struct {
 	Concurrency       int             // programs at once
 	Deadline          time.Duration   // a program that runs longer is killed
 	IPv6Prefix        int             // 128, or 64, 56 or 48 to block the whole network
+	Firewall          string          // the packet filter that firewall-drop uses, one of firewalls; "auto": the best that works
 	Notify            Notify
 }
 

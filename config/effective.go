@@ -128,6 +128,7 @@ func (e *effective) response() {
 	e.set("active-response.concurrency", strconv.Itoa(a.Concurrency))
 	e.set("active-response.deadline", period(a.Deadline))
 	e.set("active-response.ipv6_prefix", strconv.Itoa(a.IPv6Prefix))
+	e.set("active-response.firewall", a.Firewall)
 	e.nonEmpty("active-response.white_list", strings.Join(a.WhiteList, ","))
 	e.nonEmpty("active-response.notify", strings.Join(append(slices.Clone(a.Notify.Command), a.Notify.URL), " "))
 	e.nonEmpty("client.server-ip", strings.Join(e.c.Manager.Addresses, ","))

@@ -56,6 +56,7 @@ func Default() *Config {
 			Concurrency: 16,
 			Deadline:    defaultDeadline,
 			IPv6Prefix:  128,
+			Firewall:    "auto",
 		},
 		Settings: Settings{EventLogSize: 50 << 20, EventLogFiles: 5, SpoolSize: 64 << 20, Queue: "auto"},
 		Internal: Internal{SyscheckSleep: 2, SyscheckSleepAfter: 15, RootcheckSleep: 2},

@@ -407,13 +407,13 @@ func TestOwnSettings(t *testing.T) {
 			<syscheck><max_files_per_second>100</max_files_per_second><max_bytes_per_second>5MB</max_bytes_per_second><max_file_size>1GB</max_file_size><sum_fields>6</sum_fields></syscheck>
 			<rootcheck><hash_suffix>yes</hash_suffix></rootcheck>
 			<active-response><white_list>2001:db8::/32, 192.0.2.0/24</white_list><protect_ssh>no</protect_ssh><keep_on_stop>yes</keep_on_stop><concurrency>3</concurrency>
-			<deadline>2m</deadline><ipv6_prefix>64</ipv6_prefix><offenders_age>7d</offenders_age><repeated_offenders>5</repeated_offenders>
+			<deadline>2m</deadline><ipv6_prefix>64</ipv6_prefix><firewall>iptables</firewall><offenders_age>7d</offenders_age><repeated_offenders>5</repeated_offenders>
 			<notify><url>https://example.org/hook</url><command>/bin/tell it</command></notify></active-response></hids_config>`,
 	})
 	want := config.ActiveResponse{
 		RepeatedOffenders: []time.Duration{5 * time.Minute}, OffendersAge: 7 * 24 * time.Hour,
 		WhiteList:  []string{"127.0.0.1", "localhost.localdomain", "2001:db8::/32", "192.0.2.0/24"},
-		KeepOnStop: true, Concurrency: 3, Deadline: 2 * time.Minute, IPv6Prefix: 64,
+		KeepOnStop: true, Concurrency: 3, Deadline: 2 * time.Minute, IPv6Prefix: 64, Firewall: "iptables",
 		Notify: config.Notify{URL: "https://example.org/hook", Command: []string{"/bin/tell", "it"}},
 	}
 	if diff := cmp.Diff(want, cfg.ActiveResponse); diff != "" {
@@ -433,6 +433,7 @@ func TestOwnSettings(t *testing.T) {
 
 func TestOwnSettingsRefused(t *testing.T) {
 	for _, body := range []string{
+		"<active-response><firewall>ufw</firewall></active-response>", "<active-response><firewall></firewall></active-response>",
 		"<active-response><ipv6_prefix>129</ipv6_prefix></active-response>", "<active-response><deadline>0</deadline></active-response>",
 		"<active-response><deadlin>9</deadlin></active-response>", "<active-response><notify><url>ftp://x/</url></notify></active-response>",
 		"<active-response><notify><command>sh -c x</command></notify></active-response>", "<active-response><white_list>192.0.2.0/33</white_list></active-response>",

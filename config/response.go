@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"net/url"
 	"path"
+	"slices"
 	"strings"
 	"time"
 
@@ -84,6 +85,7 @@ func (l *loader) responseOwn() map[string]handler {
 		"concurrency":   l.count(&a.Concurrency, 1, 1024),
 		"deadline":      l.duration(&a.Deadline, time.Second),
 		"ipv6_prefix":   l.ipv6Prefix,
+		"firewall":      l.firewall,
 		"notify":        l.notify,
 	}
 }
@@ -97,6 +99,19 @@ func (l *loader) ipv6Prefix(n *xmlconf.Node) {
 	default:
 		l.bad(n.PosAt(0), "write 128, 64, 56 or 48", "ipv6_prefix is %.60q", value(n))
 	}
+}
+
+// firewalls are the packet filters of all systems, and "auto".
+func firewalls() []string {
+	return []string{"auto", "nftables", "firewalld", "iptables", "pf", "ipfw", "npf"}
+}
+
+func (l *loader) firewall(n *xmlconf.Node) {
+	if !slices.Contains(firewalls(), value(n)) {
+		l.bad(n.PosAt(0), "write one of "+strings.Join(firewalls(), ", "), "firewall is %.60q", value(n))
+		return
+	}
+	l.text(&l.cfg.ActiveResponse.Firewall)(n)
 }
 
 // repeatedOffenders reads the ladder, minutes between commas. OSSEC takes five,

@@ -68,6 +68,7 @@ const ossecConf = `<ossec_config>
 `
 
 const arConf = `firewall-drop600 - firewall-drop.sh - 600
+firewall-drop3 - firewall-drop.sh - 3
 firewall-drop1 - firewall-drop.sh - 1
 `
 
@@ -260,6 +261,73 @@ func TestDatagramBlocks(t *testing.T) {
 		t.Errorf("not undone at the end:\n%s", d.responses())
 	}
 }
+
+// iptablesTools puts iptables into a folder as one of its two kinds, which
+// Debian's alternatives choose between.
+func iptablesTools(t *testing.T, kind string) (dir string) {
+	t.Helper()
+	dir = t.TempDir()
+	for _, tool := range []string{"iptables", "ip6tables"} {
+		path, err := exec.LookPath(tool + "-" + kind)
+		if err != nil {
+			testenv.Skip(t, "needs "+tool+"-"+kind)
+		}
+		if err := os.Symlink(path, filepath.Join(dir, tool)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return dir
+}
+
+// The own chain of iptables does what the own table of nftables does: blocks in
+// both families, two at once, each until its time, and until hids ends.
+func TestDatagramBlocksByIptables(t *testing.T) {
+	for _, kind := range []string{"nft", "legacy"} {
+		t.Run(kind, func(t *testing.T) {
+			n, hids := newNet(t)
+			tools := iptablesTools(t, kind)
+			if out, err := n.Exec(n.Victim, filepath.Join(tools, "iptables"), "-S").CombinedOutput(); err != nil {
+				testenv.Skip(t, fmt.Sprintf("needs a kernel with iptables-%s: %v: %s", kind, err, out))
+			}
+			n.Serve()
+			v4, v6, other4, other6 := netnstest.V4("2"), netnstest.V6("2"), netnstest.V4("3"), netnstest.V6("3")
+			n.Open(v4, v6, other4, other6)
+			l := install(t, hids)
+			if err := os.WriteFile(l.HidsConf(), []byte(withIptables), 0o644); err != nil {
+				t.Fatal(err)
+			}
+			// Responses have a PATH of their own, so the tools are put where it leads.
+			d := start(t, n, l, "sh", "-ec", `for tool in iptables ip6tables; do
+				mount --bind "$1/$tool" "$(readlink -f "$(command -v "$tool")")"; done
+				shift; exec "$@"`, "sh", tools, hids)
+
+			begun := time.Now()
+			for ip, response := range map[string]string{v4: "firewall-drop600", v6: "firewall-drop600", other4: "firewall-drop3", other6: "firewall-drop3"} {
+				d.request(response, ip)
+			}
+			n.Closes(v4, v6, other4, other6)
+			eventually(t, "see the short blocks end", func() bool { return d.logged("delete", other4) && d.logged("delete", other6) })
+			if took := time.Since(begun); took < 3*time.Second {
+				t.Errorf("unblocked after %v", took)
+			}
+			n.Open(other4, other6)
+			n.Blocked(v4, v6)
+			if out, err := n.Exec(n.Victim, filepath.Join(tools, "iptables"), "-t", "raw", "-S", "hids").CombinedOutput(); err != nil || !strings.Contains(string(out), v4+"/32") {
+				t.Errorf("not blocked by this kind of iptables: %v: %s", err, out)
+			}
+			if out, _ := n.Exec(n.Victim, "nft", "list", "table", "inet", "hids").Output(); len(out) > 0 {
+				t.Errorf("blocked by nftables:\n%s", out)
+			}
+			d.stop()
+			n.Open(v4, v6)
+		})
+	}
+}
+
+const withIptables = `<hids_config>
+  <active-response><firewall>iptables</firewall></active-response>
+</hids_config>
+`
 
 // ownScript is what an admin may have: iptables, as OSSEC's own scripts use it.
 const ownScript = `#!/bin/sh

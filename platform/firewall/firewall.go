@@ -218,9 +218,30 @@ func (f *Firewall) Ensure(ctx context.Context, wants []Want) (changed bool, err 
 		if len(missing) == 0 {
 			return nil
 		}
-		return f.backend.Add(ctx, missing)
+		if err := f.backend.Add(ctx, missing); err != nil {
+			return err
+		}
+		return f.removeElsewhere(ctx, missing)
 	})
 	return changed, err
+}
+
+// removeElsewhere takes from the other packet filters what this one blocks now.
+// Whoever unblocks it later finds it here, and would leave it there for ever.
+func (f *Firewall) removeElsewhere(ctx context.Context, blocks []Block) error {
+	nets := make([]netip.Prefix, len(blocks))
+	for i, b := range blocks {
+		nets[i] = b.Net
+	}
+	var faults []error
+	for _, b := range f.others {
+		if b.Usable(ctx) != nil {
+			continue
+		}
+		_, err := b.Delete(ctx, nets)
+		faults = append(faults, err)
+	}
+	return errors.Join(faults...)
 }
 
 // difference returns what present lacks. Where two wants share a network, the

@@ -369,3 +369,22 @@ func TestUnblockElsewhere(t *testing.T) {
 	s.Open(v4, v6)
 	s.Blocked(other4)
 }
+
+// Another packet filter takes over what is blocked, and nothing stays behind in
+// the one before: who unblocks would not look there.
+func TestEnsureMoves(t *testing.T) {
+	if len(backends(t)) < 2 {
+		return
+	}
+	for _, way := range [][2]string{{"nftables", "iptables"}, {"iptables", "nftables"}} {
+		t.Run(way[0]+" to "+way[1], func(t *testing.T) {
+			s := newSite(t, way[0])
+			s.block(v4, v6)
+			s.args[0] = way[1]
+			s.do("ensure", v4, "0", "600", v6, "0", "600")
+			s.Blocked(v4, v6)
+			s.unblock(v4, v6)
+			s.Open(v4, v6)
+		})
+	}
+}

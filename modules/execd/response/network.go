@@ -22,7 +22,11 @@ func (e Env) lockFile(sort string) string {
 	return filepath.Join(e.Layout.State("execd"), sort+".lock")
 }
 
+// firewall opens the packet filter that a response names, or the configuration.
 func (e Env) firewall(ctx context.Context, tool string) (*firewall.Firewall, error) {
+	if tool == "" && e.Config.Firewall != "auto" {
+		tool = e.Config.Firewall
+	}
 	return firewall.Open(ctx, firewall.Options{Run: e.Run, Lock: e.lockFile("firewall"), Backend: tool})
 }
 
