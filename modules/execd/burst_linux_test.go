@@ -12,9 +12,9 @@ import (
 )
 
 // burstGrowth is how much more memory a burst five times as big may take, in
-// KiB: 8,000 requests more that wait, at about 1.5 KiB, up to a limit of their
-// own (maxWaiting); the runtime may hold as much again before it collects.
-const burstGrowth = 24 << 10
+// KiB: 8,000 requests more that wait, at half a KiB or, with a block, one (see
+// TestWaitingIsSmall), and what the runtime has not collected yet.
+const burstGrowth = 14 << 10
 
 // Eight senders send as fast as they can, to an execd in a process of its own
 // that runs real programs: nothing is lost, each request is run or merged, each

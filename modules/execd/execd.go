@@ -26,6 +26,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -61,6 +62,10 @@ const (
 	defaultConcurrency = 32
 	defaultDeadline    = 2 * time.Minute
 )
+
+// gcPercent has the garbage of a burst collected early (debug.SetGCPercent): a
+// burst is most of what execd ever holds, and it is idle nearly always.
+const gcPercent = 30
 
 // Daemon is execd.
 type Daemon struct {
@@ -251,6 +256,7 @@ func (d *Daemon) Run(ctx context.Context) error {
 	if f == nil {
 		return errors.New("start execd: there is no request socket; start it through the supervisor")
 	}
+	debug.SetGCPercent(gcPercent)
 	if err := runner.Prepare(); err != nil {
 		return fmt.Errorf("start execd: %w", err)
 	}

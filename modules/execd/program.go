@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"unique"
 
 	"hids/modules/execd/response"
 	"hids/platform/trust"
@@ -40,7 +41,8 @@ func (p programs) path(name string) string { return p.bin + "/" + name }
 // file may be a link to this binary. A program that is not there is
 // fs.ErrNotExist.
 func (p programs) find(name string) (program, error) {
-	prog := program{name: name, path: p.path(name), exec: p.path(name)}
+	argv0 := shared(p.path(name))
+	prog := program{name: name, path: argv0, exec: argv0}
 	rel := strings.TrimLeft(path.Clean("/"+name), "/")
 	if rel == "" || slices.Contains(strings.FieldsFunc(name, isSeparator), "..") {
 		return prog, fmt.Errorf("%q leaves its folder", name)
@@ -71,6 +73,10 @@ func (p programs) find(name string) (program, error) {
 }
 
 func isSeparator(r rune) bool { return r == '/' || r == '\\' }
+
+// shared is s in a memory that all requests with the same text share: thousands
+// may wait.
+func shared(s string) string { return unique.Make(s).Value() }
 
 // builtIn makes prog the built-in response of that name, or fails with missing.
 func (p programs) builtIn(prog program, rel string, missing error) (program, error) {

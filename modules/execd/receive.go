@@ -144,7 +144,7 @@ type order struct {
 func (d *Daemon) read(m message, rules senderRules) (order, bool) {
 	by := "request"
 	if m.from.Known {
-		by = fmt.Sprintf("pid %d uid %d", m.from.PID, m.from.UID)
+		by = shared(fmt.Sprintf("pid %d uid %d", m.from.PID, m.from.UID))
 	}
 	if !rules.allow(m.from) {
 		d.stats.refused.Add(1)

@@ -90,8 +90,9 @@ type Store struct {
 	queue     dueQueue
 	bytes     int // of all blocks
 	lastID    uint64
-	broken    bool  // the journal failed; a later Commit writes everything anew
-	fault     error // of the last try to
+	mark      string // of a block that was started in this boot
+	broken    bool   // the journal failed; a later Commit writes everything anew
+	fault     error  // of the last try to
 	tryAt     time.Duration
 	needed    int64 // the journal's size when it was last rewritten
 }
@@ -255,7 +256,14 @@ func (s *Store) Started(b *Block) {
 // NeedsStart says that the block's program was not started in this boot.
 func (s *Store) NeedsStart(b *Block) bool { return b.Applied != s.appliedMark() }
 
-func (s *Store) appliedMark() string { return "boot " + s.clock.BootID() }
+// appliedMark is one text for all blocks of a boot.
+func (s *Store) appliedMark() string {
+	const prefix = "boot "
+	if id := s.clock.BootID(); len(s.mark) != len(prefix)+len(id) || s.mark[len(prefix):] != id {
+		s.mark = prefix + id
+	}
+	return s.mark
+}
 
 // End ends a block before its time. Undoing it is due at once.
 func (s *Store) End(b *Block) {

@@ -8,6 +8,7 @@ package request
 import (
 	"bytes"
 	"errors"
+	"slices"
 	"strings"
 )
 
@@ -77,6 +78,8 @@ func parseText(text string) (Request, error) {
 	if len(words) < 2 {
 		return r, ErrArguments
 	}
-	r.Args = words[:min(len(words), MaxArgs)]
+	// A copy, for a request may wait long, and SplitN has made room for all the
+	// words there could have been.
+	r.Args = slices.Clone(words[:min(len(words), MaxArgs)])
 	return r, nil
 }
