@@ -128,8 +128,17 @@ func (r replay) install(f *fixture) {
 // play compares what runs and what is logged with the recording.
 func (r replay) play(f *fixture, s stage) {
 	f.t.Helper()
+	r.compare(f, r.perform(f, s))
+}
+
+// recorded is what a recording has: the programs that ran, and the log.
+type recorded struct{ calls, logged []string }
+
+// perform does what was done when the recording was made.
+func (r replay) perform(f *fixture, s stage) recorded {
+	f.t.Helper()
 	s.begin()
-	var want, logged []string
+	var has recorded
 	last := 0.0
 	for _, rec := range readCapture(f.t, r.capture) {
 		if last != 0 && rec.T > last {
@@ -152,14 +161,19 @@ func (r replay) play(f *fixture, s stage) {
 		case rec.Ran != nil:
 			argv := slices.Clone(rec.Ran.Argv)
 			_, argv[0], _ = strings.Cut(argv[0], "/active-response/bin/")
-			want = append(want, fmt.Sprintf("%q", argv))
+			has.calls = append(has.calls, fmt.Sprintf("%q", argv))
 		case rec.Log != "":
-			logged = append(logged, rec.Log)
+			has.logged = append(has.logged, rec.Log)
 		}
 	}
 	s.end()
-	r.compareCalls(f, want)
-	r.compareLogs(f, logged)
+	return has
+}
+
+func (r replay) compare(f *fixture, has recorded) {
+	f.t.Helper()
+	r.compareCalls(f, has.calls)
+	r.compareLogs(f, has.logged)
 }
 
 func (r replay) compareCalls(f *fixture, want []string) {
