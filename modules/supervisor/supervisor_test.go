@@ -212,10 +212,11 @@ func TestReloadEventLog(t *testing.T) {
 		if time.Now().After(end) {
 			t.Fatal("the log does not rotate")
 		}
-		// Each starts the probe anew, which tells of it.
+		// Each starts the probe anew, which tells of it once it runs.
 		if err := r.supervisor().Post(ceiling(t), "/reload", nil, nil); err != nil {
 			t.Fatal(err)
 		}
+		r.mustProbe("")
 	}
 }
 
