@@ -35,8 +35,9 @@ type recordedStep struct {
 	told []told
 }
 
-// recordedSteps reads a recording of real time. The first step is the first scan.
-func recordedSteps(t *testing.T, file string) []recordedStep {
+// recordedSteps reads a recording of what a tree, a folder, went through. The
+// first step is the first scan.
+func recordedSteps(t *testing.T, file, tree string) []recordedStep {
 	t.Helper()
 	in, err := os.Open(file)
 	must(t, err)
@@ -51,7 +52,7 @@ func recordedSteps(t *testing.T, file string) []recordedStep {
 		}
 		raw, err := base64.StdEncoding.DecodeString(line.Base64)
 		must(t, err)
-		if m, ok := parseTold(strings.TrimSuffix(string(raw), "\x00"), "/tree/"); ok {
+		if m, ok := parseTold(strings.TrimSuffix(string(raw), "\x00"), tree); ok {
 			last := &steps[len(steps)-1]
 			last.told = append(last.told, m)
 		}
@@ -278,9 +279,9 @@ func TestRecordedRealtime(t *testing.T) {
 			}
 			r.conf.Syscheck.Directories[0].ReportChanges = kind == "realtime-changes"
 			r.plantRealtime()
-			want, got := r.playRealtime(recordedSteps(t, "wire/testdata/syscheck-"+kind+"-4.3.0.jsonl"))
+			want, got := r.playRealtime(recordedSteps(t, "wire/testdata/syscheck-"+kind+"-4.3.0.jsonl", "/tree/"))
 			if old {
-				r.tells(got, recordedSteps(t, "wire/testdata/syscheck-"+recording+".jsonl"))
+				r.tells(got, recordedSteps(t, "wire/testdata/syscheck-"+recording+".jsonl", "/tree/"))
 			}
 			if diff := cmp.Diff(passing(byName(want)), passing(byName(got))); diff != "" {
 				t.Errorf("told of each file (-OSSEC +hids):\n%s", diff)

@@ -11,7 +11,10 @@ import (
 	"fmt"
 	"maps"
 	"os"
+	"os/exec"
+	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -139,9 +142,34 @@ func (r *rig) plantRecorded() {
 	must(r.t, os.Link(r.path("regular.txt"), r.path("hardlink.txt")))
 	must(r.t, unix.Mkfifo(r.path("fifo"), 0o644))
 	must(r.t, os.Mkdir(r.path("emptydir"), 0o755))
-	must(r.t, os.Chown(r.path("owned.txt"), 12345, 23456))
+	r.chown("owned.txt", 12345, 23456)
 	must(r.t, unix.Chmod(r.path("setuid"), 0o6755))
 	must(r.t, os.Chmod(r.path("noread.txt"), 0))
+}
+
+// chown gives a file away. Without privileges it stays, and is not told.
+func (r *rig) chown(name string, uid, gid int) {
+	r.t.Helper()
+	if os.Geteuid() == 0 {
+		must(r.t, os.Chown(r.path(name), uid, gid))
+	}
+}
+
+// owner is that of the files that a test makes, as it is told.
+func owner() string { return fmt.Sprintf("%d:%d", os.Geteuid(), os.Getegid()) }
+
+// owned tells a scan of files that all are the test's own.
+func owned(scan map[string]string) map[string]string {
+	if os.Geteuid() == 0 {
+		return scan
+	}
+	scan = maps.Clone(scan)
+	for name, text := range scan {
+		if fields := strings.SplitN(text, ":", 5); len(fields) == 5 {
+			scan[name] = fields[0] + ":" + fields[1] + ":" + owner() + ":" + fields[4]
+		}
+	}
+	return scan
 }
 
 // modifyRecorded does what was done before the second rescan.
@@ -167,8 +195,8 @@ func (r *rig) modifyRecorded() {
 	r.write("mod-todir/new-inside", "ni\n")
 	must(r.t, unix.Chmod(r.path("mod-suid"), 0o4755))
 	must(r.t, os.Chmod(r.path("mod-chmod"), 0o600))
-	must(r.t, os.Chown(r.path("mod-chown"), 1001, -1))
-	must(r.t, os.Chown(r.path("mod-chgrp"), -1, 1002))
+	r.chown("mod-chown", 1001, -1)
+	r.chown("mod-chgrp", -1, 1002)
 	must(r.t, unix.Utimes(r.path("mod-touch"), make([]unix.Timeval, 2)))
 }
 
@@ -223,41 +251,16 @@ func TestRecordedTree(t *testing.T) {
 	}
 }
 
+// rescans is what was told of each file: last, and in the first scan.
+type rescans struct{ last, first map[string]string }
+
 func (r *rig) compareScans(messages <-chan string, scans []map[string]string) {
 	r.t.Helper()
-	told := map[string]string{}
-	unknown := "xxx:xxx:xxx"[:4*r.conf.Syscheck.SumFields-17]
+	told := rescans{last: map[string]string{}}
 	for n, scan := range scans[:6] {
-		want := expected(scan, told)
-		switch n {
-		case 0:
-			want["link-fifo"] = "4:41471:0:0:" + unknown // where it is not recorded OSSEC hangs
-		case 2:
-			r.modifyRecorded()
-			// Scans of OSSEC find nothing gone.
-			for _, name := range []string{"mod-rename", "rendir/f1", "mod-delete", "deldir/f1", "deldir/f2"} {
-				want[name] = "-1"
-			}
-			// In real time they tell of a folder in the place of a file so.
-			want["mod-todir"] = fmt.Sprintf("%d:16877:0:0:%s", r.size("mod-todir"), unknown)
-		case 4:
-			r.write("mod-same-size", "content of mod-same-size\n")
-			r.write("mod-inplace-restore", "content of mod-inplace-restore\n")
-			r.write("mod-delete", "content of mod-delete\n")
-			r.write("mod-append", "third\n")
-			// 2.8.3 does not tell what is as it was at the start, nor both what comes again.
-			restored := map[string]string{
-				"mod-same-size":       "1c1\n< CONTENT of mod-same-size\n---\n> content of mod-same-size\n",
-				"mod-inplace-restore": "1c1\n< temporary\n---\n> content of mod-inplace-restore\n",
-				"mod-delete":          "",
-			}
-			for name, diff := range restored {
-				if !r.conf.Syscheck.Directories[0].ReportChanges {
-					diff = ""
-				}
-				want[name] = withDiff(told[name+" at first"], diff)
-			}
-		}
+		scan = owned(scan)
+		want := expected(scan, told.last)
+		r.beforeScan(n, scan, want, told)
 		if n > 0 {
 			r.scan()
 		}
@@ -266,10 +269,109 @@ func (r *rig) compareScans(messages <-chan string, scans []map[string]string) {
 			r.t.Errorf("scan %d (-OSSEC +hids):\n%s", n, diff)
 		}
 		if n == 0 {
-			for name, sum := range maps.Clone(got) {
-				told[name+" at first"] = sum
-			}
+			told.first = maps.Clone(got)
 		}
-		maps.Copy(told, got)
+		maps.Copy(told.last, got)
+	}
+}
+
+// beforeScan does what was done before the scan with a number, and puts into want
+// what hids tells otherwise than OSSEC.
+func (r *rig) beforeScan(n int, scan, want map[string]string, told rescans) {
+	r.t.Helper()
+	unknown := "xxx:xxx:xxx"[:4*r.conf.Syscheck.SumFields-17]
+	switch n {
+	case 0:
+		want["link-fifo"] = "4:41471:" + owner() + ":" + unknown // where it is not recorded OSSEC hangs
+	case 2:
+		r.modifyRecorded()
+		// Scans of OSSEC find nothing gone.
+		for _, name := range []string{"mod-rename", "rendir/f1", "mod-delete", "deldir/f1", "deldir/f2"} {
+			want[name] = "-1"
+		}
+		// In real time they tell of a folder in the place of a file so.
+		want["mod-todir"] = fmt.Sprintf("%d:16877:%s:%s", r.size("mod-todir"), owner(), unknown)
+	case 4:
+		r.restoreRecorded(want, told)
+		if scan["noread.txt"] != "" {
+			r.turnReadability(want, told)
+		}
+	case 5:
+		maps.DeleteFunc(want, func(_, text string) bool { return strings.Contains(text, ":xxx:") }) // 2.8.3 tells that again
+	}
+}
+
+// restoreRecorded makes files what they were at the start. 2.8.3 does not tell of
+// such, nor both of what comes again.
+func (r *rig) restoreRecorded(want map[string]string, told rescans) {
+	r.t.Helper()
+	r.write("mod-same-size", "content of mod-same-size\n")
+	r.write("mod-inplace-restore", "content of mod-inplace-restore\n")
+	r.write("mod-delete", "content of mod-delete\n")
+	r.write("mod-append", "third\n")
+	for name, diff := range map[string]string{
+		"mod-same-size":       "1c1\n< CONTENT of mod-same-size\n---\n> content of mod-same-size\n",
+		"mod-inplace-restore": "1c1\n< temporary\n---\n> content of mod-inplace-restore\n",
+		"mod-delete":          "",
+	} {
+		if !r.conf.Syscheck.Directories[0].ReportChanges {
+			diff = ""
+		}
+		want[name] = withDiff(told.first[name], diff)
+	}
+}
+
+// turnReadability makes readable what was not, and the other way. What can no
+// longer be read keeps its sums, its mode is told; links to it are as they were.
+func (r *rig) turnReadability(want map[string]string, told rescans) {
+	r.t.Helper()
+	must(r.t, os.Chmod(r.path("noread.txt"), 0o644))
+	must(r.t, os.Chmod(r.path("regular.txt"), 0))
+	must(r.t, os.Chmod(r.path("sub"), 0))
+	r.t.Cleanup(func() { _ = os.Chmod(r.path("sub"), 0o700) })
+	for _, name := range []string{"regular.txt", "hardlink.txt"} {
+		want[name] = strings.Replace(told.last[name], ":33188:", ":32768:", 1)
+	}
+	delete(want, "mod-tolink")
+	delete(want, "mod-retarget")
+}
+
+// TestRecordedWithoutPrivileges is TestRecordedTree for a daemon that may not
+// read a file: that is told without sums, and with them when it may. Root has it
+// done by nobody, who may not be able to read this folder.
+func TestRecordedWithoutPrivileges(t *testing.T) {
+	if os.Geteuid() == 0 {
+		asNobody(t)
+		return
+	}
+	for recording, fields := range map[string]int{"nopriv-2.8.3": 6, "nopriv-4.3.0": 7} {
+		t.Run(recording, func(t *testing.T) {
+			r := newRig(t)
+			r.conf.Syscheck.SumFields = fields
+			r.conf.Syscheck.Directories[0].Realtime = false
+			r.plantRecorded()
+			messages := r.agentd()
+			r.start()
+			r.compareScans(messages, recordedScans(t, "wire/testdata/syscheck-"+recording+".jsonl", "/tree/"))
+		})
+	}
+}
+
+func asNobody(t *testing.T) {
+	t.Helper()
+	dir := t.TempDir()
+	must(t, os.CopyFS(filepath.Join(dir, "wire", "testdata"), os.DirFS("wire/testdata")))
+	must(t, os.Mkdir(filepath.Join(dir, "tmp"), 0o700))
+	for at := dir; at != os.TempDir() && at != "/"; at = filepath.Dir(at) {
+		must(t, os.Chmod(at, 0o755))
+	}
+	const nobody = 65534
+	must(t, os.Chown(filepath.Join(dir, "tmp"), nobody, nobody))
+	cmd := exec.CommandContext(t.Context(), "/proc/self/exe", "-test.run=^"+t.Name()+"$", "-test.v")
+	cmd.Dir = dir
+	cmd.Env = append(os.Environ(), "TMPDIR="+filepath.Join(dir, "tmp"))
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody}}
+	if out, err := cmd.CombinedOutput(); err != nil || !strings.Contains(string(out), "--- PASS: "+t.Name()+"/nopriv-4.3.0") {
+		t.Errorf("as nobody: %v\n%s", err, out)
 	}
 }
