@@ -8,6 +8,9 @@
 // On Linux a reader that has stopped never makes a write fail: the kernel keeps
 // net.unix.max_dgram_qlen datagrams (10 by default) and then the writer waits,
 // unix(7). Send waits too, but gives up when its context ends.
+//
+// What a reader had not read when it died is lost with its socket. So a Client
+// remembers what may not be read yet, and sends it again to the next reader.
 package queue
 
 import (
@@ -33,6 +36,10 @@ type Client struct {
 	path string // the socket
 	wait string // while this file exists the reader has no manager; "" if there is none
 	conn net.Conn
+
+	reader fs.FileInfo // the socket's file when it was connected to; nil: not known
+	unread unread
+	left   int // what the kernel held for the reader after the last write, see outq
 }
 
 // New returns a client of the socket at path. It holds messages back while the
@@ -58,27 +65,102 @@ func (c *Client) Send(ctx context.Context, message []byte) error {
 	if err := c.connect(ctx); err != nil {
 		return fmt.Errorf("connect to queue: %w", err)
 	}
-	datagram := append(append(make([]byte, 0, len(message)+1), message...), 0)
-	if err := c.write(ctx, datagram); err != nil {
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
-		c.Close()
+	if err := c.deliver(ctx, append(append(make([]byte, 0, len(message)+1), message...), 0)); err != nil {
 		return fmt.Errorf("send to queue: %w", err)
 	}
 	return nil
 }
 
+// Unsettled tells whether the reader may not have read all that was sent.
+func (c *Client) Unsettled() bool { return len(c.unread.datagrams) > 0 }
+
+// Settle finds out what the reader has read meanwhile. When there is another
+// reader than before, that gets what the one before left unread; without any,
+// the error says so, and Settle is to be called again.
+func (c *Client) Settle(ctx context.Context) error {
+	if !c.Unsettled() {
+		return nil
+	}
+	if c.conn != nil {
+		left := outq(c.conn)
+		if c.sameReader(ctx) { // so what left says is true
+			c.unread.trim(left)
+			return nil
+		}
+		c.Close()
+	}
+	if err := c.connect(ctx); err != nil {
+		return fmt.Errorf("connect to queue: %w", err)
+	}
+	return nil
+}
+
+// sameReader reports whether the reader that was connected to still reads: the
+// name leads to its socket, and that takes connections.
+func (c *Client) sameReader(ctx context.Context) bool {
+	now, err := os.Stat(c.path)
+	if err != nil || c.reader == nil || !same(now, c.reader) {
+		return false
+	}
+	var d net.Dialer
+	probe, err := d.DialContext(ctx, "unixgram", c.path)
+	if err != nil {
+		return false
+	}
+	return probe.Close() == nil
+}
+
+// same tells a socket's file from one that was made later and got its number.
+func same(a, b fs.FileInfo) bool { return os.SameFile(a, b) && a.ModTime().Equal(b.ModTime()) }
+
+// deliver writes one datagram and remembers it. That the reader takes it proves
+// that it was alive when left was measured.
+func (c *Client) deliver(ctx context.Context, datagram []byte) error {
+	if err := c.write(ctx, datagram); err != nil {
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		c.Close()
+		return err
+	}
+	c.unread.trim(c.left)
+	c.left = outq(c.conn)
+	if c.left != unknown {
+		c.unread.add(datagram)
+	}
+	return nil
+}
+
+// connect connects, and sends again what an earlier reader may not have read.
 func (c *Client) connect(ctx context.Context) error {
 	if c.conn != nil {
 		return nil
 	}
+	before, _ := os.Stat(c.path)
 	var d net.Dialer
 	conn, err := d.DialContext(ctx, "unixgram", c.path)
 	if err != nil {
 		return err
 	}
-	c.conn = conn
+	c.conn, c.left, c.reader = conn, 0, nil
+	if after, err := os.Stat(c.path); err == nil && before != nil && same(before, after) {
+		c.reader = after
+	}
+	return c.deliverAgain(ctx)
+}
+
+func (c *Client) deliverAgain(ctx context.Context) error {
+	again := c.unread
+	c.unread = unread{}
+	for i, datagram := range again.datagrams {
+		if err := c.deliver(ctx, datagram); err != nil {
+			for _, d := range again.datagrams[i:] {
+				c.unread.add(d)
+			}
+			c.Close() // or what is left would come too late
+			return err
+		}
+	}
 	return nil
 }
 

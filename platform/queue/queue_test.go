@@ -6,10 +6,12 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"testing"
 	"time"
 )
@@ -75,6 +77,9 @@ func TestReaderComesBack(t *testing.T) {
 		t.Fatal(err)
 	}
 	receive(t, first)
+	if err := c.Settle(t.Context()); err != nil { // or it would come again
+		t.Fatal(err)
+	}
 	first.Close()
 	os.Remove(path)
 	if err := c.Send(t.Context(), []byte("two")); err == nil {
@@ -127,4 +132,117 @@ func TestHeld(t *testing.T) {
 	if !c.Held() {
 		t.Error("not held though the file exists")
 	}
+}
+
+// tellsUnread leaves the test out where the kernel does not tell what is unread.
+func tellsUnread(t *testing.T, c *Client) {
+	t.Helper()
+	if !c.Unsettled() {
+		if runtime.GOOS == "linux" {
+			t.Error("what is not read yet is forgotten")
+		}
+		t.Skip("the kernel does not tell what is unread")
+	}
+}
+
+// TestUnreadComesAgain lets a reader die with unread datagrams: the next one gets
+// them, in order, before what is new, and not all from the beginning.
+func TestUnreadComesAgain(t *testing.T) {
+	for _, idle := range []bool{false, true} {
+		t.Run(fmt.Sprintf("idle %v", idle), func(t *testing.T) {
+			path := filepath.Join(socketDir(t), "queue")
+			c := New(path, "")
+			defer c.Close()
+			send := func(text string) {
+				t.Helper()
+				if err := c.Send(t.Context(), []byte(text)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			first := listen(t, path)
+			for i := range 100 {
+				send(fmt.Sprintf("read %d", i))
+				receive(t, first)
+			}
+			send("one")
+			send("two")
+			receive(t, first)
+			send("three")
+			tellsUnread(t, c)
+			first.Close()
+			if idle {
+				if c.Settle(t.Context()) == nil {
+					t.Error("settled with a dead reader")
+				}
+			} else if c.Send(t.Context(), []byte("four")) == nil {
+				t.Error("sent to a dead reader")
+			}
+			os.Remove(path)
+			second := listen(t, path)
+			if idle {
+				if err := c.Settle(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+			}
+			send("four")
+			var got []string
+			for len(got) == 0 || got[len(got)-1] != "four\x00" {
+				got = append(got, receive(t, second))
+			}
+			all := []string{"read 99\x00", "one\x00", "two\x00", "three\x00", "four\x00"}
+			if n := len(got); n < 3 || n > 5 || !slices.Equal(got, all[5-n:]) {
+				t.Errorf("the next reader gets %q", got)
+			}
+		})
+	}
+}
+
+// TestReadIsForgotten settles with a reader that lives: nothing comes again, and
+// nothing is kept.
+func TestReadIsForgotten(t *testing.T) {
+	path := filepath.Join(socketDir(t), "queue")
+	c := New(path, "")
+	defer c.Close()
+	reader := listen(t, path)
+	if err := c.Send(t.Context(), []byte("one")); err != nil {
+		t.Fatal(err)
+	}
+	tellsUnread(t, c)
+	if err := c.Settle(t.Context()); err != nil || !c.Unsettled() {
+		t.Errorf("settled before it was read: %v", err)
+	}
+	receive(t, reader)
+	if err := c.Settle(t.Context()); err != nil || c.Unsettled() {
+		t.Errorf("not settled after it was read: %v", err)
+	}
+	reader.Close()
+	os.Remove(path)
+	if err := c.Settle(t.Context()); err != nil {
+		t.Errorf("nothing is left to settle: %v", err)
+	}
+}
+
+// TestUnreadIsBounded sends to a reader that is always a little behind.
+func TestUnreadIsBounded(t *testing.T) {
+	path := filepath.Join(socketDir(t), "queue")
+	c := New(path, "")
+	defer c.Close()
+	reader := listen(t, path)
+	for range 5 {
+		if err := c.Send(t.Context(), []byte("ahead")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	most := 0
+	for range 1000 {
+		if err := c.Send(t.Context(), bytes.Repeat([]byte("x"), 200)); err != nil {
+			t.Fatal(err)
+		}
+		receive(t, reader)
+		most = max(most, len(c.unread.datagrams))
+	}
+	if most > 30 {
+		t.Errorf("%d datagrams are kept, 6 are unread", most)
+	}
+	t.Logf("%d datagrams are kept at most, 6 are unread", most)
 }

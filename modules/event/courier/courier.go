@@ -23,11 +23,18 @@ const (
 	firstPause = time.Second
 	lastPause  = 15 * time.Second
 	holdPause  = time.Second
+	// settlePause is how long after the last message it is first asked whether that
+	// is read.
+	settlePause = time.Second
 )
 
 // Sender is the writing end of a queue; platform/queue has it.
 type Sender interface {
 	Send(ctx context.Context, message []byte) error
+	// Unsettled tells that the reader may not have read all that was sent. Settle
+	// finds out, and sends again what a reader that is gone had not read.
+	Unsettled() bool
+	Settle(ctx context.Context) error
 	Held() bool
 	Close() error
 }
@@ -96,7 +103,7 @@ func (c *Courier) Run(ctx context.Context) error {
 	defer c.Queue.Close()
 	var dropped int64
 	for {
-		message, err := c.Spool.Next(ctx)
+		message, err := c.next(ctx)
 		if ctx.Err() != nil {
 			return nil
 		}
@@ -114,6 +121,24 @@ func (c *Courier) Run(ctx context.Context) error {
 			return nil
 		}
 	}
+}
+
+// next waits for the next message. Meanwhile it sees that what was sent is read:
+// who died with it unread is not found out by sending, for there may be nothing
+// more to send for hours.
+func (c *Courier) next(ctx context.Context) ([]byte, error) {
+	for pause := settlePause; c.Queue.Unsettled(); pause = min(2*pause, lastPause) {
+		soon, cancel := context.WithTimeout(ctx, pause)
+		message, err := c.Spool.Next(soon)
+		cancel()
+		if err == nil || !errors.Is(err, context.DeadlineExceeded) || ctx.Err() != nil {
+			return message, err
+		}
+		if err := c.Queue.Settle(ctx); ctx.Err() == nil {
+			c.setUp(err == nil, err)
+		}
+	}
+	return c.Spool.Next(ctx)
 }
 
 // tellDropped says how many messages found no room since it last said so, once

@@ -26,6 +26,9 @@ type reader struct {
 	held bool
 	got  []string
 	when []time.Time
+
+	unread  bool // what was sent last
+	settled int  // how often that was asked for
 }
 
 func (r *reader) Send(_ context.Context, message []byte) error {
@@ -36,6 +39,17 @@ func (r *reader) Send(_ context.Context, message []byte) error {
 	}
 	r.got = append(r.got, string(message))
 	r.when = append(r.when, time.Now())
+	return nil
+}
+
+func (r *reader) Unsettled() bool { r.mu.Lock(); defer r.mu.Unlock(); return r.unread }
+
+func (r *reader) Settle(ctx context.Context) error {
+	r.set(func(r *reader) { r.settled++ })
+	if err := r.Send(ctx, []byte("again")); err != nil {
+		return err
+	}
+	r.set(func(r *reader) { r.unread = false })
 	return nil
 }
 
@@ -198,3 +212,31 @@ func (l *lockedBuffer) Write(p []byte) (int, error) {
 }
 
 func (l *lockedBuffer) String() string { l.mu.Lock(); defer l.mu.Unlock(); return l.b.String() }
+
+// A reader that dies with something unread is found out although there is
+// nothing more to send, and the next one gets it. Who has read everything is left
+// alone.
+func TestReaderDiesUnread(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := &reader{unread: true}
+		c := start(t, r, nil)
+		put(t, c, "one")
+		synctest.Wait()
+		r.set(func(r *reader) { r.away = true })
+		time.Sleep(time.Minute)
+		if c.Status().Connected {
+			t.Error("connected to nobody")
+		}
+		r.set(func(r *reader) { r.away = false })
+		time.Sleep(lastPause)
+		synctest.Wait()
+		if got, want := r.messages(), []string{"one", "again"}; !slices.Equal(got, want) || !c.Status().Connected {
+			t.Errorf("got %q, want %q; status %+v", got, want, c.Status())
+		}
+		asked := r.settled
+		time.Sleep(time.Hour)
+		if r.settled != asked {
+			t.Errorf("asked %d times for nothing", r.settled-asked)
+		}
+	})
+}
