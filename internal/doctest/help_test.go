@@ -50,6 +50,68 @@ func TestExamplesOfHelp(t *testing.T) {
 	runPage(t, build(t), page)
 }
 
+// TestCommandsInProse runs the commands that the text of the pages names.
+func TestCommandsInProse(t *testing.T) {
+	testenv.Root(t)
+	var text strings.Builder
+	text.WriteString("```sh root\n" + beforeHelp + "```\n")
+	seen := map[string]bool{}
+	for _, page := range pages(t) {
+		commands := slices.DeleteFunc(commandsIn(t, page), func(command string) bool {
+			again := seen[command]
+			seen[command] = true
+			return again
+		})
+		if len(commands) == 0 {
+			continue
+		}
+		fmt.Fprintf(&text, "\n%s\n\n```sh root\n", page)
+		for _, command := range commands {
+			text.WriteString(asStep(command))
+		}
+		text.WriteString("```\n")
+	}
+	if len(seen) < 30 {
+		t.Fatalf("only %d commands", len(seen))
+	}
+	page := filepath.Join(t.TempDir(), "prose.md")
+	if err := os.WriteFile(page, []byte(text.String()), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	runPage(t, build(t), page)
+}
+
+// inProse finds a command in the text.
+var inProse = regexp.MustCompile("`(hids [a-z-][^`]*)`")
+
+// commandsIn returns the commands in a page's text, with something there for what
+// stands in capitals.
+func commandsIn(t *testing.T, page string) []string {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(top, page))
+	if err != nil {
+		t.Fatal(err)
+	}
+	given := strings.NewReplacer("[PATH...]", "/etc/motd", "[PATH…]", "/etc/motd", "PATH", "/etc/motd", "FILE", "ssh.txt",
+		"CHECK...", "disk", "NAME add|delete USER IP", "firewall-drop add - 192.0.2.9", "ID", "3f2a9c01d7be")
+	var found []string
+	fenced := false
+	for line := range strings.Lines(string(text)) {
+		fenced = fenced != strings.HasPrefix(line, "```")
+		if fenced {
+			continue
+		}
+		for _, m := range inProse.FindAllStringSubmatch(line, -1) {
+			command := given.Replace(m[1])
+			if strings.HasSuffix(command, " -f") {
+				command += "  # until Ctrl-C"
+			}
+			found = append(found, command)
+		}
+	}
+	return found
+}
+
 // beforeHelp makes what the examples speak of.
 const beforeHelp = `mkdir -p /var/ossec/etc /mnt/image/etc
 echo '<ossec_config><syscheck><directories check_all="yes">/etc,/usr/sbin,/bin</directories></syscheck></ossec_config>' >ossec.conf
@@ -67,12 +129,17 @@ hids run
 // outcomes are the exit codes of examples that speak of what is not here.
 func outcomes() map[string]int {
 	return map[string]int{
-		"hids adopt":                                2, // no OSSEC
-		"hids adopt --apply":                        2,
-		"hids adopt --undo":                         2,
-		"hids execd delete --id 12":                 3, // no such block
-		"hids rootcheck accept --withdraw 3f2a":     2, // no such finding
-		"hids rootcheck accept 3f2a9c01d7be --note": 2,
+		"hids adopt":                                    2, // no OSSEC
+		"hids adopt --apply":                            2,
+		"hids adopt --undo":                             2,
+		"hids execd delete --id 12":                     3, // no such block
+		"hids rootcheck accept --withdraw 3f2a":         2, // no such finding
+		"hids rootcheck accept 3f2a9c01d7be --note":     2,
+		"hids rootcheck accept --withdraw 3f2a9c01d7be": 2,
+		"hids rootcheck accept":                         2, // of what, is not said
+		"hids rootcheck policy check":                   2,
+		"hids respond":                                  2,
+		"hids execd add":                                2,
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -53,6 +54,7 @@ func (q *reader) read() string {
 	q.r.t.Helper()
 	b := make([]byte, 8192)
 	for {
+		must(q.r.t, q.conn.SetReadDeadline(time.Now().Add(patience)))
 		n, err := q.conn.Read(b)
 		must(q.r.t, err)
 		if text := string(b[:n]); !q.had[text] {
