@@ -53,14 +53,18 @@ func (w *devWalk) dir(d *hostfile.Dir, dir string, depth int) {
 		return
 	}
 	// Message queues, pseudo terminals and huge pages have files by nature.
-	if t, err := d.FSType(); err != nil || t.Synthetic() {
+	kind, err := d.FSType()
+	if err != nil || kind.Synthetic() {
 		return
+	}
+	own := func(info hostfile.Info, attr hostfile.Attr) bool {
+		return !attr.Mounted && (info.Dev == self.Dev || kind.Layered())
 	}
 	for w.ctx.Err() == nil {
 		names, err := d.Names(nameChunk)
 		slices.Sort(names)
 		for _, name := range names {
-			w.entry(d, self, path.Join(dir, name), name, depth)
+			w.entry(d, own, path.Join(dir, name), name, depth)
 		}
 		if errors.Is(err, io.EOF) {
 			return
@@ -72,11 +76,14 @@ func (w *devWalk) dir(d *hostfile.Dir, dir string, depth int) {
 	}
 }
 
-func (w *devWalk) entry(d *hostfile.Dir, parent hostfile.Info, full, name string, depth int) {
+// entry looks at a name in an open folder; own says whether a file is that
+// folder's, and not a bind mount: what container engines put there
+// (/dev/termination-log).
+func (w *devWalk) entry(d *hostfile.Dir, own func(hostfile.Info, hostfile.Attr) bool, full, name string, depth int) {
 	if slices.Contains(devNames(), name) || slices.Contains(devPaths(), full) {
 		return
 	}
-	info, err := d.Lstat(name)
+	info, attr, err := d.Statx(name)
 	switch {
 	case hostfile.Gone(err):
 	case err != nil:
@@ -88,9 +95,7 @@ func (w *devWalk) entry(d *hostfile.Dir, parent hostfile.Info, full, name string
 			return
 		}
 		w.dir(sub, full, depth+1)
-	case info.IsRegular() && info.Dev == parent.Dev:
-		// A file of another file system is a bind mount: what container
-		// engines put there (/dev/termination-log).
+	case info.IsRegular() && own(info, attr):
 		w.report(full)
 	}
 }

@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sys/unix"
 
 	"hids/config"
 	"hids/internal/testenv"
@@ -127,5 +128,26 @@ func TestCleanMachine(t *testing.T) {
 		if o.State == Failed {
 			t.Error(fmt.Sprint(o.Check, ": ", o.Reason))
 		}
+	}
+}
+
+// TestDevOnLayers looks at a /dev whose files are on several file systems, as in
+// a container or on a live system, with one that is mounted there.
+func TestDevOnLayers(t *testing.T) {
+	if !planted.Isolated(t, planted.Mounts) {
+		return
+	}
+	lower, root := t.TempDir(), t.TempDir()
+	must(t, unix.Mount("tmpfs", lower, "tmpfs", 0, ""))
+	t.Cleanup(func() { _ = unix.Unmount(lower, unix.MNT_DETACH) })
+	plant{"dev/below": "x", "dev/sub/below": "x", "dev/termination-log": "", "etc/log": ""}.in(t, lower)
+	planted.Overlay(t, lower, root)
+	plant{"dev/above": "x"}.in(t, root)
+	planted.BindMount(t, filepath.Join(root, "etc/log"), filepath.Join(root, "dev/termination-log"))
+	t.Cleanup(func() { _ = unix.Unmount(filepath.Join(root, "dev/termination-log"), unix.MNT_DETACH) })
+	findings, _ := scanHost(t, paths.Host{Root: root}, &config.Rootcheck{}, "dev")
+	want := []string{"regular-file /dev/above", "regular-file /dev/below", "regular-file /dev/sub/below"}
+	if diff := cmp.Diff(want, things(findings)); diff != "" {
+		t.Errorf("findings (-want +got):\n%s", diff)
 	}
 }

@@ -7,4 +7,5 @@ type Attr struct {
 	Immutable  bool // chattr(1) +i
 	AppendOnly bool // chattr(1) +a
 	Automount  bool // looking inside would mount something
+	Mounted    bool // something is mounted right here; a kernel before 5.8 does not tell
 }

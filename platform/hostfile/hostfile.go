@@ -109,6 +109,10 @@ func (t FSType) Synthetic() bool {
 	return false
 }
 
+// Layered reports whether its files may have the device numbers of other file
+// systems, those that it is made of.
+func (t FSType) Layered() bool { return t == overlay || t == aufs }
+
 // CountsLinks reports whether the link count of a folder is its number of
 // subfolders and two. An unknown file system is believed to count: the count
 // of 1 that most others give is known not to be one.

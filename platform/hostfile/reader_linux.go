@@ -110,5 +110,6 @@ func fromStatx(st *unix.Statx_t) (Info, Attr) {
 			Immutable:  st.Attributes&unix.STATX_ATTR_IMMUTABLE != 0,
 			AppendOnly: st.Attributes&unix.STATX_ATTR_APPEND != 0,
 			Automount:  st.Attributes&unix.STATX_ATTR_AUTOMOUNT != 0,
+			Mounted:    st.Attributes&unix.STATX_ATTR_MOUNT_ROOT != 0,
 		}
 }
