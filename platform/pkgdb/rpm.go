@@ -41,6 +41,7 @@ const (
 	maxRPMHeader = 32 << 20
 	maxRPMPages  = 1 << 22
 	maxRPMFiles  = 1 << 19 // of one package
+	maxRPMPath   = 4 << 10 // PATH_MAX of Linux
 )
 
 var errRPM = errors.New("rpm database is damaged")
@@ -93,8 +94,30 @@ func openWAL(files *hostfile.FS, name string) (*os.File, func()) {
 }
 
 // rpmHeaders calls f with the header of each package; it is valid during the
-// call. What kind of file it is, its first bytes tell.
+// call. What kind of file it is, its first bytes tell. Together the headers are
+// no larger than the files: each is in there once, whatever points to it.
 func rpmHeaders(db io.ReaderAt, size int64, wal *os.File, f func([]byte) error) error {
+	left := size + sizeOf(wal)
+	return rpmBlobs(db, size, wal, func(header []byte) error {
+		if left -= int64(len(header)); left < 0 {
+			return errRPM
+		}
+		return f(header)
+	})
+}
+
+func sizeOf(wal *os.File) int64 {
+	if wal == nil {
+		return 0
+	}
+	info, err := wal.Stat()
+	if err != nil {
+		return 0
+	}
+	return info.Size()
+}
+
+func rpmBlobs(db io.ReaderAt, size int64, wal *os.File, f func([]byte) error) error {
 	var magic [16]byte
 	if _, err := db.ReadAt(magic[:], 0); errors.Is(err, io.EOF) {
 		return nil // empty: no package yet

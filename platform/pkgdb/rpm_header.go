@@ -127,7 +127,7 @@ func parseRPMHeader(b []byte, f func(*rpmFile)) error {
 	states, nStates := h.find(tagFileStates, typeInt8)
 	file := rpmFile{pkg: string(name[0]), algo: h.digestAlgo()}
 	for i, base := range bases {
-		if int64(dirOf[i]) >= int64(len(dirs)) {
+		if int64(dirOf[i]) >= int64(len(dirs)) || len(dirs[dirOf[i]])+len(base) > maxRPMPath {
 			return errRPM
 		}
 		file.path = append(append(file.path[:0], dirs[dirOf[i]]...), base...)

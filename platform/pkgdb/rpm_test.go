@@ -214,6 +214,29 @@ func TestRPMCycles(t *testing.T) {
 	}
 }
 
+// TestRPMAmplified: what points to the same bytes again and again, or makes long
+// names of few bytes, is refused before it takes all day.
+func TestRPMAmplified(t *testing.T) {
+	db := ndbFile(madeUp("one"), madeUp("one"), madeUp("one"))
+	le := binary.LittleEndian
+	for at := 16 * 4; at < 4096; at += 16 { // every slot has the first package's blob
+		copy(db[at:], "Slot")
+		le.PutUint32(db[at+4:], 1)
+		copy(db[at+8:at+16], db[16*3+8:])
+	}
+	if got, err := packages(db); !errors.Is(err, errRPM) || len(got) > len(db)/len(madeUp("one")) {
+		t.Errorf("%d packages, %v", len(got), err)
+	}
+	var h header
+	h.strings(tagName, typeString, "long")
+	h.strings(tagBaseNames, typeStrings, "a", "b")
+	h.strings(tagDirNames, typeStrings, "/"+strings.Repeat("x", 1<<20)+"/")
+	h.numbers(tagDirIndexes, 0, 0)
+	if err := parseRPMHeader(h.bytes(), func(*rpmFile) { t.Error("a path of a megabyte") }); !errors.Is(err, errRPM) {
+		t.Errorf("a long folder: %v", err)
+	}
+}
+
 func TestTwoDatabases(t *testing.T) {
 	h := tree(t, map[string]string{
 		"var/lib/dpkg/info/x":      "",
