@@ -164,6 +164,17 @@ func TestRecordingsUnderControlScript(t *testing.T) {
 	}
 }
 
+// What a real manager and a real agent put on the socket does the same there.
+func TestRecordedRequestsUnderControlScript(t *testing.T) {
+	hids := buildForControl(t)
+	for _, name := range pairs() {
+		t.Run(name, func(t *testing.T) {
+			c := newControlled(t, hids, pairConf)
+			askRecorded(c.fixture, c, name)
+		})
+	}
+}
+
 // timed says that blocks run out in a recording.
 func (r replay) timed() bool { return r.capture == "execd-delete" || r.capture == "execd-repeat" }
 

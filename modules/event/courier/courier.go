@@ -134,6 +134,9 @@ func (c *Courier) next(ctx context.Context) ([]byte, error) {
 		if err == nil || !errors.Is(err, context.DeadlineExceeded) || ctx.Err() != nil {
 			return message, err
 		}
+		if c.Queue.Held() { // what comes again is held back as well
+			continue
+		}
 		if err := c.Queue.Settle(ctx); ctx.Err() == nil {
 			c.setUp(err == nil, err)
 		}

@@ -234,6 +234,21 @@ func TestReaderDiesUnread(t *testing.T) {
 			t.Errorf("got %q, want %q; status %+v", got, want, c.Status())
 		}
 		asked := r.settled
+		r.set(func(r *reader) { r.unread = true })
+		put(t, c, "two")
+		synctest.Wait()
+		r.set(func(r *reader) { r.held = true })
+		time.Sleep(time.Hour)
+		if r.settled != asked {
+			t.Error("sent again while held back")
+		}
+		r.set(func(r *reader) { r.held = false })
+		time.Sleep(lastPause + holdPause)
+		synctest.Wait()
+		if got, want := r.messages(), []string{"one", "again", "two", "again"}; !slices.Equal(got, want) {
+			t.Errorf("got %q, want %q", got, want)
+		}
+		asked = r.settled
 		time.Sleep(time.Hour)
 		if r.settled != asked {
 			t.Errorf("asked %d times for nothing", r.settled-asked)
