@@ -336,14 +336,21 @@ func TestAskedByAgentd(t *testing.T) {
 	}
 }
 
-// agentd plays the reader of OSSEC's queue.
-func (r *rig) agentd() <-chan string {
+// bindQueue makes OSSEC's queue.
+func (r *rig) bindQueue() *net.UnixConn {
 	r.t.Helper()
 	path := paths.Layout{Home: r.home}.Queue()
 	must(r.t, os.MkdirAll(filepath.Dir(path), 0o755))
 	conn, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: path, Net: "unixgram"})
 	must(r.t, err)
 	r.t.Cleanup(func() { conn.Close() })
+	return conn
+}
+
+// agentd plays the reader of OSSEC's queue.
+func (r *rig) agentd() <-chan string {
+	r.t.Helper()
+	conn := r.bindQueue()
 	messages := make(chan string, 1000)
 	go func() {
 		defer close(messages)

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"net"
 	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -18,7 +17,6 @@ import (
 	"hids/config"
 	"hids/internal/testenv"
 	"hids/modules/syscheckd/wire"
-	"hids/platform/paths"
 )
 
 // reader is OSSEC's queue, read by hand.
@@ -30,12 +28,7 @@ type reader struct {
 
 func (r *rig) listen(had map[string]bool) *reader {
 	r.t.Helper()
-	path := paths.Layout{Home: r.home}.Queue()
-	must(r.t, os.MkdirAll(filepath.Dir(path), 0o755))
-	conn, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: path, Net: "unixgram"})
-	must(r.t, err)
-	r.t.Cleanup(func() { conn.Close() })
-	return &reader{r, conn, had}
+	return &reader{r, r.bindQueue(), had}
 }
 
 // close takes the socket away, and its name with it.

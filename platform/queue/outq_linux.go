@@ -24,3 +24,23 @@ func outq(conn net.Conn) int {
 	})
 	return left
 }
+
+// costOf asks what outq counts for a datagram of n bytes: its memory in the
+// kernel, which depends on the kernel's version. Where that can't be found out it
+// is the bytes alone, and more is taken for unread than is.
+func costOf(n int) int {
+	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return n
+	}
+	defer unix.Close(pair[0])
+	defer unix.Close(pair[1])
+	if _, err := unix.Write(pair[0], make([]byte, n)); err != nil {
+		return n
+	}
+	cost, err := unix.IoctlGetInt(pair[0], unix.SIOCOUTQ)
+	if err != nil {
+		return n
+	}
+	return cost
+}

@@ -7,3 +7,5 @@ package queue
 import "net"
 
 func outq(net.Conn) int { return unknown }
+
+func costOf(n int) int { return n }

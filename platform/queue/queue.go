@@ -39,7 +39,8 @@ type Client struct {
 
 	reader fs.FileInfo // the socket's file when it was connected to; nil: not known
 	unread unread
-	left   int // what the kernel held for the reader after the last write, see outq
+	left   int         // what the kernel held for the reader after the last write, see outq
+	costs  map[int]int // of datagrams by their length, see costOf
 }
 
 // New returns a client of the socket at path. It holds messages back while the
@@ -126,9 +127,20 @@ func (c *Client) deliver(ctx context.Context, datagram []byte) error {
 	c.unread.trim(c.left)
 	c.left = outq(c.conn)
 	if c.left != unknown {
-		c.unread.add(datagram)
+		c.remember(datagram)
 	}
 	return nil
+}
+
+func (c *Client) remember(datagram []byte) {
+	n := len(datagram)
+	if _, known := c.costs[n]; !known {
+		if c.costs == nil {
+			c.costs = map[int]int{}
+		}
+		c.costs[n] = costOf(n)
+	}
+	c.unread.add(datagram, c.costs[n])
 }
 
 // connect connects, and sends again what an earlier reader may not have read.
@@ -155,7 +167,7 @@ func (c *Client) deliverAgain(ctx context.Context) error {
 	for i, datagram := range again.datagrams {
 		if err := c.deliver(ctx, datagram); err != nil {
 			for _, d := range again.datagrams[i:] {
-				c.unread.add(d)
+				c.remember(d)
 			}
 			c.Close() // or what is left would come too late
 			return err

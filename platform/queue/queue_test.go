@@ -241,8 +241,7 @@ func TestUnreadIsBounded(t *testing.T) {
 		receive(t, reader)
 		most = max(most, len(c.unread.datagrams))
 	}
-	if most > 30 {
-		t.Errorf("%d datagrams are kept, 6 are unread", most)
+	if most > 7 { // what was read since it was asked
+		t.Errorf("%d datagrams are kept, 5 or 6 are unread", most)
 	}
-	t.Logf("%d datagrams are kept at most, 6 are unread", most)
 }
