@@ -136,7 +136,7 @@ func (o order) subject() subject {
 	return subject{name: o.entry.name, words: o.req.Args, program: o.entry.prog.path, by: o.by}
 }
 
-// accept decides on orders, in their order, makes what was decided durable, and
+// accept decides on orders, in their order, writes down what was decided, and
 // returns the jobs that may start now.
 func (d *Daemon) accept(orders []order) []*job {
 	if len(orders) == 0 {
@@ -154,7 +154,10 @@ func (d *Daemon) accept(orders []order) []*job {
 		jobs = append(jobs, j)
 		durable = durable || j.block != nil
 	}
-	d.commit(durable)
+	d.commit(false)
+	if durable {
+		d.flushSoon()
+	}
 	return d.enter(jobs)
 }
 

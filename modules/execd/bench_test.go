@@ -57,9 +57,9 @@ func (s *starts) await() {
 
 // BenchmarkStart is datagram to script start, one at a time, beside bare loops
 // that start the same script: one does nothing else, one makes a record durable
-// first, as a response that is to be undone has to. All take turns, so that they
-// meet the same machine, and in a new order each time: who comes after a pause
-// meets a colder one. The next begins when the script before has ended and execd
+// first, which is what it would cost not to flush beside the start. All take
+// turns, so that they meet the same machine, and in a new order each time: who
+// comes after a pause meets a colder one. The next begins when the script before has ended and execd
 // has told of it. The figures are medians and their ratios.
 func BenchmarkStart(b *testing.B) {
 	f, started := benchFixture(b)

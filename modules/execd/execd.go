@@ -14,6 +14,9 @@
 //
 //	expire → lane → start → attend → written to the journal → told
 //
+// What is written to the journal outlives this process at once; the flush that has
+// it outlive the machine is done beside the start of the program (flush.go).
+//
 // The mutex of Daemon guards the table of blocks. Whatever must happen in the
 // order of the table is put into its lane under that mutex, and a lane is
 // served one program at a time, so a delete never overtakes its add.
@@ -79,6 +82,7 @@ type Daemon struct {
 	lanes *lanes
 	stats stats
 	wake  chan struct{} // the table's next deadline has changed
+	dirty chan struct{} // the journal has something that is not flushed
 	renew chan renewal  // built-in blocks whose end has changed
 
 	renewAll atomic.Bool // renew was full once
@@ -160,7 +164,7 @@ func assemble(env modules.Env, p parts) *Daemon {
 		guard: newGuard(p.sources, env.Log),
 		table: newTable(env.Layout, env.Log),
 		lanes: newLanes(defaultConcurrency),
-		wake:  make(chan struct{}, 1), renew: make(chan renewal, 64),
+		wake:  make(chan struct{}, 1), dirty: make(chan struct{}, 1), renew: make(chan renewal, 64),
 	}
 	d.keeper = p.newKeeper(env.Config.ActiveResponse)
 	d.configure(env.Config)
@@ -175,6 +179,7 @@ type noJournal struct{ err error }
 func (j noJournal) Append([]byte) error    { return nil }
 func (j noJournal) Commit(bool) error      { return j.err }
 func (j noJournal) Rewrite([][]byte) error { return j.err }
+func (j noJournal) Flush() func() error    { return func() error { return nil } }
 func (j noJournal) Size() int64            { return 0 }
 
 func startProgram(s runner.Spec) (process, error) { return runner.Start(s) }
@@ -186,14 +191,14 @@ func (d *Daemon) openStore() {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		d.log.Error("state folder can't be made: blocks are kept in memory only", "err", err)
 	}
-	j, contents, err := d.open(filepath.Join(dir, "blocks.journal"))
+	j, contents, err := d.open(filepath.Join(dir, blocks.FileName))
 	if err != nil {
 		d.log.Error("what was blocked can't be read: blocks are kept in memory only, and those of before stay", "err", err)
 		j = noJournal{err}
 	}
 	if contents.Damage != nil {
 		d.log.Error("journal of blocks is damaged: what could be read is in force, a copy is beside it",
-			"path", filepath.Join(dir, "blocks.journal.damaged"), "err", contents.Damage)
+			"path", filepath.Join(dir, blocks.FileName+".damaged"), "err", contents.Damage)
 	}
 	store, err := blocks.Open(j, contents.Records, d.clock)
 	if err != nil {
@@ -279,6 +284,7 @@ func (d *Daemon) serve(ctx context.Context, in *execq.Receiver) error {
 	defer stopHelping()
 	helpers.Go(func() { d.table.watch(helping) })
 	helpers.Go(func() { d.guard.resolve(helping) })
+	helpers.Go(func() { d.flush(helping) })
 	d.guard.refresh()
 	d.undoDue() // what is overdue goes before another block of the same target comes again
 	d.restore()

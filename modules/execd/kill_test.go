@@ -58,6 +58,15 @@ func (j mortalJournal) Commit(durable bool) error {
 	return j.Journal.Commit(durable)
 }
 
+func (j mortalJournal) Flush() func() error {
+	flush := j.Journal.Flush()
+	return func() error {
+		j.step()
+		defer j.step()
+		return flush()
+	}
+}
+
 func (j mortalJournal) Rewrite(records [][]byte) error {
 	j.step()
 	defer j.step()

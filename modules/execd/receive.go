@@ -17,7 +17,7 @@ import (
 	"hids/platform/execq"
 )
 
-// maxBatch is how many datagrams share one flush of the journal.
+// maxBatch is how many datagrams share one write of the journal.
 const maxBatch = 256
 
 // senderRules say who may send.
@@ -80,7 +80,7 @@ type message struct {
 }
 
 // receive takes datagrams until ctx ends. Those that are there together are
-// handled together. It never waits for a program: at worst for the disk.
+// handled together. It never waits for a program.
 func (d *Daemon) receive(ctx context.Context, in *execq.Receiver) error {
 	rules := d.newSenderRules()
 	buf := make([]byte, request.MaxJSON+1)
@@ -111,17 +111,17 @@ func (d *Daemon) receive(ctx context.Context, in *execq.Receiver) error {
 	}
 }
 
-// handle carries a batch out: all decisions, one flush, then the programs. The
+// handle carries a batch out: all decisions, one write, then the programs. The
 // only one of a batch is started right here, which saves a switch.
 func (d *Daemon) handle(batch []message, rules senderRules) {
 	var orders []order
 	for _, m := range batch {
-		d.stats.received.Add(1)
 		if o, ok := d.read(m, rules); ok {
 			orders = append(orders, o)
 		}
 	}
 	ready := d.accept(orders)
+	d.stats.received.Add(int64(len(batch))) // who counts with us finds them decided
 	if len(ready) == 1 {
 		d.run(ready[0])
 	} else {

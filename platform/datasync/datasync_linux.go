@@ -15,7 +15,7 @@ func file(f *os.File) error {
 	}
 	var sync error
 	if err := raw.Control(func(fd uintptr) { sync = ignoringEINTR(int(fd)) }); err != nil {
-		return err
+		sync = os.ErrClosed // nothing else keeps Control from its work
 	}
 	if sync != nil {
 		return &os.PathError{Op: "fdatasync", Path: f.Name(), Err: sync}

@@ -16,6 +16,9 @@ import (
 	"time"
 )
 
+// FileName is the journal's, in execd's state folder.
+const FileName = "blocks.journal"
+
 // Limits of the table. An attacker chooses how many addresses there are.
 const (
 	MaxBlocks    = 100_000
@@ -37,6 +40,7 @@ type Clock interface {
 type Journal interface {
 	Append(record []byte) error
 	Commit(durable bool) error
+	Flush() func() error // makes durable what is committed now; may run beside everything else
 	Rewrite(records [][]byte) error
 	Size() int64
 }

@@ -323,6 +323,44 @@ func TestDiskComesBack(t *testing.T) {
 	}
 }
 
+// What a flush failed on is written anew, into another file.
+func TestFlushFails(t *testing.T) {
+	f := open(t)
+	j, c, err := journal.Open(f.path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	disk := &failing{Journal: j}
+	s, err := blocks.Open(disk, c.Records, f.clock)
+	if err != nil {
+		t.Fatal(err)
+	}
+	before := s.Flush()
+	s.Add(blocks.Block{Key: "k", Timeout: time.Hour}, blocks.Policy{})
+	if err := s.Commit(false); err != nil {
+		t.Fatal(err)
+	}
+	disk.bad = true
+	s.Distrust()
+	if err := s.Commit(false); !errors.Is(err, errDisk) {
+		t.Errorf("commit after a failed flush, on a bad disk: %v", err)
+	}
+	disk.bad = false
+	if err := s.Commit(false); err != nil {
+		t.Fatal(err)
+	}
+	if err := before(); err != nil {
+		t.Errorf("flush of a file that was replaced: %v", err)
+	}
+	if err := s.Flush()(); err != nil {
+		t.Error(err)
+	}
+	f.reopen()
+	if f.Active("k") == nil {
+		t.Error("what could not be flushed was not written anew")
+	}
+}
+
 func TestUnknownRecordsAreTold(t *testing.T) {
 	f := open(t)
 	j, _, err := journal.Open(f.path)
@@ -380,6 +418,7 @@ type nowhere struct{}
 func (nowhere) Append([]byte) error    { return nil }
 func (nowhere) Commit(bool) error      { return nil }
 func (nowhere) Rewrite([][]byte) error { return nil }
+func (nowhere) Flush() func() error    { return func() error { return nil } }
 func (nowhere) Size() int64            { return 0 }
 
 // What attackers fill the table with has a limit in bytes too, and room comes

@@ -61,6 +61,15 @@ func (s *Store) Commit(durable bool) error {
 	return nil
 }
 
+// Flush returns what makes all that is committed now survive the end of the
+// machine. Nobody need keep others from the Store while it runs. When it fails,
+// Distrust is to be called.
+func (s *Store) Flush() func() error { return s.journal.Flush() }
+
+// Distrust has the next Commit write everything anew: nobody knows what a
+// failed flush has left on the disk.
+func (s *Store) Distrust() { s.broken = true }
+
 // writeAnew writes the whole table. A large table on a disk that takes nothing
 // must not cost all of the time: between two tries there is ten times as much as
 // one took.

@@ -145,7 +145,24 @@ func (j *Journal) fail(err error) error {
 	return fmt.Errorf("write journal: %w", err)
 }
 
+// Flush returns what makes all that is committed now survive the end of the
+// machine. It may run beside every other use of the Journal; a Rewrite in the
+// meantime has done its work.
+func (j *Journal) Flush() func() error {
+	f := j.f
+	return func() error {
+		if f == nil {
+			return nil // what failed before is written anew, and flushed with that
+		}
+		if err := datasync.File(f); err != nil && !errors.Is(err, fs.ErrClosed) {
+			return fmt.Errorf("flush journal: %w", err)
+		}
+		return nil
+	}
+}
+
 // reserve makes sure that n bytes and an end mark go into space that is there.
+// The flush that makes them durable makes the space so too.
 func (j *Journal) reserve(n int64) error {
 	if j.end+n+8 <= j.filled {
 		return nil
@@ -155,7 +172,7 @@ func (j *Journal) reserve(n int64) error {
 		return err
 	}
 	j.filled += grow
-	return datasync.File(j.f)
+	return nil
 }
 
 // Size is how many bytes the records take.

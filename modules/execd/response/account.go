@@ -19,5 +19,6 @@ func disableAccount(ctx context.Context, c call) error {
 	if c.deletes() {
 		return box.Unlock(ctx, name)
 	}
+	c.recorded()
 	return box.Lock(ctx, name)
 }

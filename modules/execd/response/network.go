@@ -68,6 +68,7 @@ func hostDeny(ctx context.Context, c call) error {
 	if c.deletes() {
 		return table.Allow(ctx, addr)
 	}
+	c.recorded()
 	return table.Deny(ctx, addr)
 }
 
@@ -84,6 +85,7 @@ func customBlock(_ context.Context, c call) error {
 	if c.deletes() {
 		return unmark(dir, addr)
 	}
+	c.recorded()
 	return mark(dir, addr)
 }
 

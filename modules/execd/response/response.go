@@ -13,13 +13,17 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
 
 	"hids/config"
 	"hids/modules/event"
+	"hids/modules/execd/blocks"
 	"hids/platform/command"
+	"hids/platform/datasync"
 	"hids/platform/paths"
 )
 
@@ -161,6 +165,22 @@ func (k kind) act(ctx context.Context, env Env, r Request) error {
 		return fmt.Errorf("%w: the action is %q, but can be add or delete only", ErrUsage, event.SafeText(a))
 	}
 	return k.run(ctx, call{Env: env, Request: r, kind: k})
+}
+
+// recorded returns once execd's record of the block is on the disk, so that no
+// power failure leaves something that nobody would undo: execd has written it, and
+// flushes it beside us. It is for responses that change what outlives the
+// machine. On a disk that can't be flushed they act all the same, and execd tells.
+func (c call) recorded() {
+	if c.Until.IsZero() {
+		return // it is not execd's, or will not be undone
+	}
+	f, err := os.Open(filepath.Join(c.Layout.State("execd"), blocks.FileName))
+	if err != nil {
+		return
+	}
+	defer f.Close()
+	_ = datasync.File(f)
 }
 
 // ParseAddr reads the address a response is to act on. It takes nothing but one

@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build unix
+
+package execd
+
+import (
+	"errors"
+	"sync/atomic"
+	"testing"
+
+	"hids/modules/execd/blocks"
+	"hids/modules/execd/journal"
+)
+
+// stalled is a journal on a disk that takes what is written and does not flush
+// it, for a while.
+type stalled struct {
+	blocks.Journal
+	gate     chan error // what a flush comes to
+	begun    chan struct{}
+	rewrites atomic.Int64
+}
+
+func (j *stalled) Flush() func() error {
+	return func() error {
+		j.begun <- struct{}{}
+		return <-j.gate
+	}
+}
+
+func (j *stalled) Rewrite(r [][]byte) error {
+	j.rewrites.Add(1)
+	return j.Journal.Rewrite(r)
+}
+
+func withStalled(f *fixture) *stalled {
+	s := &stalled{gate: make(chan error, 16), begun: make(chan struct{}, 16)}
+	f.parts = func(p *parts) {
+		p.open = func(path string) (blocks.Journal, journal.Contents, error) {
+			j, c, err := journal.Open(path)
+			s.Journal = j
+			return s, c, err
+		}
+	}
+	return s
+}
+
+// A disk that does not come to an end of its flush holds up no response, and
+// what is blocked meanwhile is in the journal: kill -9 would find it there.
+func TestStalledDiskDelaysNobody(t *testing.T) {
+	f := newFixture(t, "a600 - ardump - 600\n")
+	f.programs("ardump")
+	disk := withStalled(f)
+	f.begin()
+	f.send("a600 - 203.0.113.1\x00")
+	<-disk.begun
+	f.send("a600 - 203.0.113.2\x00")
+	f.settled()
+	if n := len(f.reports()); n != 2 {
+		t.Errorf("%d programs ran while the disk stalls", n)
+	}
+	_, c, err := journal.Open(f.layout.State("execd") + "/" + blocks.FileName)
+	if err != nil || c.Damage != nil {
+		t.Fatal(err, c.Damage)
+	}
+	s, _ := blocks.Open(noJournal{}, c.Records, f.clock)
+	if s.Len() != 2 {
+		t.Errorf("%d blocks are written down", s.Len())
+	}
+	close(disk.gate)
+	<-disk.begun // the second request's
+}
+
+// What could not be flushed is written anew.
+func TestFlushFails(t *testing.T) {
+	f := newFixture(t, "a600 - ardump - 600\n")
+	f.programs("ardump")
+	disk := withStalled(f)
+	f.begin()
+	before := disk.rewrites.Load()
+	disk.gate <- errors.New("bad disk")
+	f.send("a600 - 203.0.113.1\x00")
+	eventually(t, "the journal is written anew", func() bool { return disk.rewrites.Load() > before })
+	close(disk.gate)
+	f.settled()
+}
