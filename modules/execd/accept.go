@@ -154,9 +154,10 @@ func (d *Daemon) accept(orders []order) []*job {
 		jobs = append(jobs, j)
 		durable = durable || j.block != nil
 	}
-	d.commit(false)
 	if durable {
-		d.flushSoon()
+		d.save()
+	} else {
+		d.commit(false)
 	}
 	return d.enter(jobs)
 }

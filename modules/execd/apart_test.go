@@ -80,12 +80,20 @@ func startApart(t *testing.T, arConf string, scripts map[string]string) *apart {
 	for name, text := range scripts {
 		a.write(filepath.Join(a.layout.ResponseBin(), name), text)
 	}
+	t.Cleanup(a.end)
+	a.start()
+	return a
+}
+
+func (a *apart) start() {
+	t := a.t
+	t.Helper()
 	sock, err := execq.Listen(a.layout.ExecQueue(), -1)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer sock.Close()
-	log, err := os.Create(a.layout.Join("log"))
+	log, err := os.OpenFile(a.layout.Join("log"), os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -104,11 +112,18 @@ func startApart(t *testing.T, arConf string, scripts map[string]string) *apart {
 	if err := a.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(a.end)
 	if _, err := fmt.Fscanln(out, new(string)); err != nil {
 		t.Fatalf("execd does not come up: %v\n%s", err, a.log())
 	}
-	return a
+}
+
+// kill ends it as kill -9 does.
+func (a *apart) kill() {
+	a.t.Helper()
+	if err := a.cmd.Process.Kill(); err != nil {
+		a.t.Fatal(err)
+	}
+	_ = a.cmd.Wait()
 }
 
 func (a *apart) write(path, text string) {
@@ -125,7 +140,7 @@ func (a *apart) log() string {
 
 // end stops it as SIGTERM does; only a daemon that did not crash ends so.
 func (a *apart) end() {
-	if a.cmd.ProcessState != nil {
+	if a.cmd == nil || a.cmd.ProcessState != nil {
 		return
 	}
 	_ = a.cmd.Process.Signal(syscall.SIGTERM)

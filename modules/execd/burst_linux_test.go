@@ -12,9 +12,10 @@ import (
 )
 
 // burstGrowth is how much more memory a burst five times as big may take, in
-// KiB: 8,000 requests more that wait, at half a KiB or, with a block, one (see
-// TestWaitingIsSmall), and what the runtime has not collected yet.
-const burstGrowth = 14 << 10
+// KiB: 8,000 requests more would be 6 MiB if they waited in memory (see
+// TestWaitingIsSmall). They wait on disk; what is left is what the runtime has
+// not collected yet.
+const burstGrowth = 3 << 10
 
 // Eight senders send as fast as they can, to an execd in a process of its own
 // that runs real programs: nothing is lost, each request is run or merged, each

@@ -300,7 +300,7 @@ func (d *Daemon) endBlocks(c Change, by string) Outcome {
 			d.store.End(b)
 		}
 	}
-	d.commit(true)
+	d.save()
 	d.rearm()
 	return out
 }

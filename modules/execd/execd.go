@@ -8,7 +8,7 @@
 //
 // One request goes
 //
-//	receive → accept (judge, write to the journal) → lane → start → attend → told
+//	receive (→ backlog) → accept (judge, write to the journal) → lane → start → attend → told
 //
 // and its undoing
 //
@@ -26,6 +26,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -81,6 +82,9 @@ type Daemon struct {
 	tell  *teller
 	lanes *lanes
 	stats stats
+
+	backlog *backlog
+
 	wake  chan struct{} // the table's next deadline has changed
 	dirty chan struct{} // the journal has something that is not flushed
 	renew chan renewal  // built-in blocks whose end has changed
@@ -136,7 +140,7 @@ func New(env modules.Env) (*Daemon, error) {
 		return nil, fmt.Errorf("find host name: %w", err)
 	}
 	d := assemble(env, parts{
-		clock: newClock(env.Host), self: self, host: host, start: startProgram, open: openJournal,
+		clock: newClock(env.Host), self: self, host: host, start: startProgram, open: openJournal, queue: openQueue,
 		sources: systemSources(env.Host), keysWait: keysWait,
 		newKeeper: func(c config.ActiveResponse) keeper {
 			return response.NewKeeper(response.Env{Layout: env.Layout, Host: env.Host, Config: c, Run: command.Run})
@@ -152,6 +156,7 @@ type parts struct {
 	host      string
 	start     func(runner.Spec) (process, error)
 	open      func(path string) (blocks.Journal, journal.Contents, error)
+	queue     func(dir string) (requestQueue, error)
 	sources   sources
 	newKeeper func(config.ActiveResponse) keeper
 	keysWait  time.Duration
@@ -176,11 +181,11 @@ func assemble(env modules.Env, p parts) *Daemon {
 // either: what is in it may be read another day.
 type noJournal struct{ err error }
 
-func (j noJournal) Append([]byte) error    { return nil }
-func (j noJournal) Commit(bool) error      { return j.err }
-func (j noJournal) Rewrite([][]byte) error { return j.err }
-func (j noJournal) Flush() func() error    { return func() error { return nil } }
-func (j noJournal) Size() int64            { return 0 }
+func (j noJournal) Append([]byte) error            { return nil }
+func (j noJournal) Commit(bool) error              { return j.err }
+func (j noJournal) Rewrite(iter.Seq[[]byte]) error { return j.err }
+func (j noJournal) Flush() func() error            { return func() error { return nil } }
+func (j noJournal) Size() int64                    { return 0 }
 
 func startProgram(s runner.Spec) (process, error) { return runner.Start(s) }
 
@@ -205,6 +210,8 @@ func (d *Daemon) openStore() {
 		d.log.Error("journal of blocks can't be used whole: blocks may not outlive this process", "err", err)
 	}
 	d.store = store
+	queue, err := d.queue(filepath.Join(dir, "backlog"))
+	d.backlog = newBacklog(queue, err, d.clock, d.log)
 }
 
 // configure takes a configuration over. The caller holds mu or is alone.
@@ -290,6 +297,7 @@ func (d *Daemon) serve(ctx context.Context, in *execq.Receiver) error {
 	d.restore()
 	helpers.Go(func() { d.keep(helping) })
 	helpers.Go(func() { d.expire(helping) })
+	helpers.Go(func() { d.catchUp(helping) })
 	stop := context.AfterFunc(ctx, in.Interrupt)
 	defer stop()
 	d.env.Ready()
@@ -299,6 +307,7 @@ func (d *Daemon) serve(ctx context.Context, in *execq.Receiver) error {
 	if ctx.Err() != nil && !errors.Is(context.Cause(ctx), modules.ErrSupervisorGone) { // else it is a crash, and blocks outlive it
 		d.shutDown(ctx)
 	}
+	d.backlog.close()
 	d.tell.close()
 	told.Wait()
 	return err
@@ -309,7 +318,15 @@ func (d *Daemon) ossec(level slog.Level, id int, format string, args ...any) {
 	d.log.LogAttrs(context.Background(), level, fmt.Sprintf(format, args...), logging.ID(id))
 }
 
-// commit makes the table's changes durable. The caller holds mu. A disk that
+// save makes the table's changes outlive this process, and soon the machine. The
+// caller holds mu.
+func (d *Daemon) save() {
+	d.commit(false)
+	d.flushSoon()
+}
+
+// commit makes the table's changes outlive this process, and with durable, at
+// the price of waiting for the disk, the machine. The caller holds mu. A disk that
 // can't be written is said once, and responses go on.
 func (d *Daemon) commit(durable bool) {
 	err := d.store.Commit(durable)

@@ -6,6 +6,7 @@ package execd
 
 import (
 	"errors"
+	"iter"
 	"sync/atomic"
 	"testing"
 
@@ -29,7 +30,7 @@ func (j *stalled) Flush() func() error {
 	}
 }
 
-func (j *stalled) Rewrite(r [][]byte) error {
+func (j *stalled) Rewrite(r iter.Seq[[]byte]) error {
 	j.rewrites.Add(1)
 	return j.Journal.Rewrite(r)
 }

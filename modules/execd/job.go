@@ -209,12 +209,12 @@ func (d *Daemon) settle(j *job, r runner.Result, notStarted error) {
 		d.store.Retry(j.block, backOff(j.block.Failures))
 	case notStarted != nil && !j.again:
 		d.store.Remove(j.block)
-		d.commit(true)
+		d.save()
 	case notStarted == nil && j.prog.builtIn && !r.OK() && !r.TimedOut && !j.block.Ending:
 		// It says that it did not work: the next request shall try again, and
 		// what was done of it is undone now.
 		d.store.End(j.block)
-		d.commit(true)
+		d.save()
 	}
 	d.rearm()
 }

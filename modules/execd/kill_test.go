@@ -7,6 +7,7 @@ package execd
 import (
 	"context"
 	"fmt"
+	"iter"
 	"log/slog"
 	"net"
 	"os"
@@ -67,7 +68,7 @@ func (j mortalJournal) Flush() func() error {
 	}
 }
 
-func (j mortalJournal) Rewrite(records [][]byte) error {
+func (j mortalJournal) Rewrite(records iter.Seq[[]byte]) error {
 	j.step()
 	defer j.step()
 	return j.Journal.Rewrite(records)
@@ -76,6 +77,29 @@ func (j mortalJournal) Rewrite(records [][]byte) error {
 func (m *mortal) open(path string) (blocks.Journal, journal.Contents, error) {
 	j, c, err := journal.Open(path)
 	return mortalJournal{j, m}, c, err
+}
+
+// mortalQueue is the requests on disk.
+type mortalQueue struct {
+	requestQueue
+	*mortal
+}
+
+func (q mortalQueue) Append(messages ...[]byte) error {
+	q.step()
+	defer q.step()
+	return q.requestQueue.Append(messages...)
+}
+
+func (q mortalQueue) Ack() error {
+	q.step()
+	defer q.step()
+	return q.requestQueue.Ack()
+}
+
+func (m *mortal) queue(dir string) (requestQueue, error) {
+	q, err := openQueue(dir)
+	return mortalQueue{q, m}, err
 }
 
 // start is a packet filter that counts: two adds are two rules, and a delete
@@ -118,12 +142,13 @@ func child() int {
 	f := &fixture{t: &testing.T{}, layout: layout, clock: newHandClock(), keeper: &fakeKeeper{}}
 	f.clock.pass(time.Duration(number("EXECD_TEST_CLOCK")) * time.Second)
 	p := f.madeOf()
-	p.open, p.start = m.open, m.start
+	p.open, p.start, p.queue = m.open, m.start, m.queue
 	sock := os.NewFile(3, "execq")
 	f.d = assemble(modules.Env{
 		Config: &config.Config{}, Layout: layout, Events: &events{}, Files: map[string]*os.File{"execq": sock},
 		Log: slog.New(logging.NewHandler(os.Stderr, logging.Options{Name: "ossec-execd", Level: slog.LevelError})), Ready: func() {},
 	}, p)
+	f.d.lanes.crowd = int(number("EXECD_TEST_CROWD"))
 	go func() { _ = f.d.Run(context.Background()) }()
 	c, err := net.Dial("unixgram", layout.ExecQueue())
 	if err != nil {
@@ -143,9 +168,10 @@ func child() int {
 	return 0
 }
 
-// killed runs an execd until it is dead, and says whether it died at that step:
+// killed runs an execd until it is dead, one that has so many wait before others
+// have to wait on disk (0: all do), and says whether it died at that step:
 // it may have had no more to do before it came to it.
-func (f *fixture) killed(step, clock int) bool {
+func (f *fixture) killed(step, clock, crowd int) bool {
 	f.t.Helper()
 	self, err := os.Executable()
 	if err != nil {
@@ -153,7 +179,7 @@ func (f *fixture) killed(step, clock int) bool {
 	}
 	cmd := exec.CommandContext(f.t.Context(), self)
 	cmd.Env = append(os.Environ(), "EXECD_TEST_CHILD=1", "HIDS_HOME="+f.layout.Home,
-		"EXECD_TEST_STEP="+strconv.Itoa(step), "EXECD_TEST_CLOCK="+strconv.Itoa(clock))
+		"EXECD_TEST_STEP="+strconv.Itoa(step), "EXECD_TEST_CLOCK="+strconv.Itoa(clock), "EXECD_TEST_CROWD="+strconv.Itoa(crowd))
 	cmd.ExtraFiles = []*os.File{f.sock}
 	cmd.Stderr = os.Stderr
 	err = cmd.Run()
@@ -184,7 +210,7 @@ func TestKill9(t *testing.T) {
 		for i := range 3 {
 			f.trySend(fmt.Sprintf("%s - 203.0.113.%d 1.%d 5 x", []string{"a3", "b5"}[round%2], (round+i)%7, round))
 		}
-		if f.killed(step, clock) {
+		if f.killed(step, clock, round/2%2*crowdJobs) {
 			furthest = max(furthest, step)
 			kills--
 			step++
@@ -198,8 +224,8 @@ func TestKill9(t *testing.T) {
 	if furthest < 12 { // more than the writing down
 		t.Errorf("it never came further than to step %d", furthest)
 	}
-	f.killed(0, clock)      // to its end
-	f.killed(0, clock+1000) // all is due
+	f.killed(0, clock, 0)      // to its end
+	f.killed(0, clock+1000, 0) // all is due
 	if rules, _ := filepath.Glob(f.layout.Join("rules", "*")); len(rules) != 0 {
 		t.Errorf("never undone: %v", rules)
 	}

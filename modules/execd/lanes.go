@@ -2,12 +2,24 @@
 
 package execd
 
-import "sync"
+import (
+	"context"
+	"sync"
+)
 
 // Limits on what waits. Undoing is never refused.
 const (
 	maxWaiting      = 16384
 	maxWaitingBytes = 32 << 20
+)
+
+// Above these, jobs that wait for a place and nothing else are a crowd: others
+// may as well wait on disk. They are far more than run at once, so that no place
+// is ever free for want of a job. What waits in a lane does not count: a program
+// that hangs must not hold up those for other targets.
+const (
+	crowdJobs  = 256
+	crowdBytes = 4 << 20
 )
 
 // lanes decides when a job may start: one at a time for each key, so many at
@@ -17,6 +29,7 @@ type lanes struct {
 	mu      sync.Mutex // guards all
 	limit   int
 	most    int // jobs that may wait; a batch of requests may go beyond it
+	crowd   int // jobs in do that are a crowd
 	running int
 	waiting int // jobs, in a lane or for a place
 	bytes   int
@@ -25,17 +38,24 @@ type lanes struct {
 	do      fifo
 	undoing int           // jobs that undo, waiting and running
 	undone  chan struct{} // closed when there are none of them; nil: nobody asked
+	eased   chan struct{} // closed when half of the crowd is gone; nil: nobody asked
 }
 
 type lane struct{ next []*job }
 
 // fifo is a queue whose memory is given back when it is empty.
 type fifo struct {
-	jobs []*job
-	head int
+	jobs  []*job
+	head  int
+	bytes int
 }
 
-func (f *fifo) push(j *job) { f.jobs = append(f.jobs, j) }
+func (f *fifo) len() int { return len(f.jobs) - f.head }
+
+func (f *fifo) push(j *job) {
+	f.jobs = append(f.jobs, j)
+	f.bytes += j.size()
+}
 
 func (f *fifo) pop() *job {
 	if f.head == len(f.jobs) {
@@ -44,6 +64,7 @@ func (f *fifo) pop() *job {
 	j := f.jobs[f.head]
 	f.jobs[f.head] = nil
 	f.head++
+	f.bytes -= j.size()
 	if f.head == len(f.jobs) {
 		f.jobs, f.head = nil, 0
 	}
@@ -51,7 +72,7 @@ func (f *fifo) pop() *job {
 }
 
 func newLanes(limit int) *lanes {
-	return &lanes{limit: limit, most: maxWaiting, byKey: map[string]*lane{}}
+	return &lanes{limit: limit, most: maxWaiting, crowd: crowdJobs, byKey: map[string]*lane{}}
 }
 
 func (l *lanes) setLimit(n int) {
@@ -132,6 +153,10 @@ func (l *lanes) leave(j *job) []*job {
 	}
 	ready := l.fill(nil, &l.undo, 2*l.limit)
 	ready = l.fill(ready, &l.do, l.limit)
+	if l.eased != nil && l.easy() {
+		close(l.eased)
+		l.eased = nil
+	}
 	if j.undo() {
 		l.undoing--
 		l.tellUndone()
@@ -165,6 +190,36 @@ func (l *lanes) advance(key string) {
 		l.undo.push(next)
 	} else {
 		l.do.push(next)
+	}
+}
+
+// crowded says that a new request would only wait.
+func (l *lanes) crowded() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.do.len() >= l.crowd || l.do.bytes >= crowdBytes
+}
+
+func (l *lanes) easy() bool { return l.do.len() <= l.crowd/2 && l.do.bytes <= crowdBytes/2 }
+
+// awaitRoom returns true when there is no crowd any more, false when ctx ends.
+func (l *lanes) awaitRoom(ctx context.Context) bool {
+	l.mu.Lock()
+	eased := l.eased
+	if l.easy() {
+		l.mu.Unlock()
+		return true
+	}
+	if eased == nil {
+		eased = make(chan struct{})
+		l.eased = eased
+	}
+	l.mu.Unlock()
+	select {
+	case <-eased:
+		return true
+	case <-ctx.Done():
+		return false
 	}
 }
 

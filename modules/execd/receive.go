@@ -18,7 +18,10 @@ import (
 )
 
 // maxBatch is how many datagrams share one write of the journal.
-const maxBatch = 256
+const (
+	maxBatch      = 256
+	maxBatchBytes = 1 << 20
+)
 
 // senderRules say who may send.
 type senderRules struct {
@@ -96,32 +99,44 @@ func (d *Daemon) receive(ctx context.Context, in *execq.Receiver) error {
 		if err != nil {
 			continue
 		}
-		batch := []message{{slices.Clone(buf[:n]), from}}
-		for len(batch) < maxBatch {
+		batch, bytes := []message{{slices.Clone(buf[:n]), from}}, n
+		for len(batch) < maxBatch && bytes < maxBatchBytes {
 			n, from, err := in.TryReceive(buf)
 			if err != nil {
 				break // the next Receive tells why
 			}
-			batch = append(batch, message{slices.Clone(buf[:n]), from})
+			batch, bytes = append(batch, message{slices.Clone(buf[:n]), from}), bytes+n
 		}
-		d.handle(batch, rules)
+		d.take(d.allowed(batch, rules))
 		if ctx.Err() != nil {
 			return nil
 		}
 	}
 }
 
+// allowed refuses what somebody sent who may not, and returns the rest. It is
+// asked at once: later, another process may have the sender's pid.
+func (d *Daemon) allowed(batch []message, rules senderRules) []message {
+	return slices.DeleteFunc(batch, func(m message) bool {
+		if rules.allow(m.from) {
+			return false
+		}
+		d.turnAway(m, "its sender is neither root nor of the socket's group")
+		d.stats.received.Add(1)
+		return true
+	})
+}
+
 // handle carries a batch out: all decisions, one write, then the programs. The
 // only one of a batch is started right here, which saves a switch.
-func (d *Daemon) handle(batch []message, rules senderRules) {
+func (d *Daemon) handle(batch []message) {
 	var orders []order
 	for _, m := range batch {
-		if o, ok := d.read(m, rules); ok {
+		if o, ok := d.read(m); ok {
 			orders = append(orders, o)
 		}
 	}
 	ready := d.accept(orders)
-	d.stats.received.Add(int64(len(batch))) // who counts with us finds them decided
 	if len(ready) == 1 {
 		d.run(ready[0])
 	} else {
@@ -141,17 +156,7 @@ type order struct {
 }
 
 // read turns a datagram into an order, or says what is wrong with it.
-func (d *Daemon) read(m message, rules senderRules) (order, bool) {
-	by := "request"
-	if m.from.Known {
-		by = shared(fmt.Sprintf("pid %d uid %d", m.from.PID, m.from.UID))
-	}
-	if !rules.allow(m.from) {
-		d.stats.refused.Add(1)
-		req, _ := request.Parse(m.data)
-		d.refused(subject{name: req.Name, words: req.Args, by: by}, "its sender is neither root nor of the socket's group")
-		return order{}, false
-	}
+func (d *Daemon) read(m message) (order, bool) {
 	d.log.Debug("request received", "sender_pid", m.from.PID, "sender_uid", m.from.UID, "sender_gid", m.from.GID,
 		"sender_known", m.from.Known, "bytes", len(m.data))
 	req, err := request.Parse(m.data)
@@ -169,7 +174,14 @@ func (d *Daemon) read(m message, rules senderRules) (order, bool) {
 		d.tellPlain("Invalid number of arguments.")
 		return order{}, false
 	}
-	return order{req: req, entry: e, by: by}, true
+	return order{req: req, entry: e, by: sentBy(m.from)}, true
+}
+
+func sentBy(s execq.Sender) string {
+	if !s.Known {
+		return "request"
+	}
+	return shared(fmt.Sprintf("pid %d uid %d", s.PID, s.UID))
 }
 
 // clip is a datagram for a log line.

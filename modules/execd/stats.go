@@ -34,7 +34,7 @@ type Stats struct {
 	Unsaved    int64 `json:"unsaved"`     // writes of the journal that failed
 	Untold     int64 `json:"untold"`      // events nobody took in time
 	Running    int   `json:"running"`     // programs now
-	Waiting    int   `json:"waiting"`     // programs for a place or for one before them
+	Waiting    int   `json:"waiting"`     // requests to be decided, programs for a place or for one before them
 	Blocks     int   `json:"blocks"`
 }
 
@@ -55,7 +55,9 @@ func (d *Daemon) counted() Stats {
 		TimedOut: s.timedOut.Load(), Undone: s.undone.Load(), UndoFailed: s.undoFailed.Load(),
 		Unsaved: s.unsaved.Load(), Untold: d.tell.untold.Load(),
 	}
+	waiting := d.backlog.len() // first: what leaves it meanwhile is in the lanes
 	out.Running, out.Waiting = d.lanes.count()
+	out.Waiting += waiting
 	out.Blocks = d.store.Len()
 	return out
 }
@@ -77,7 +79,7 @@ func (st Stats) measure(s *metrics.Set) {
 	s.Counter("hids_execd_responses_failed_total", "Response programs that could not be started or ended badly.", st.Failed)
 	s.Counter("hids_execd_responses_timed_out_total", "Response programs that were ended at their deadline.", st.TimedOut)
 	s.Gauge("hids_execd_responses_running", "Response programs that run.", float64(st.Running))
-	s.Gauge("hids_execd_responses_waiting", "Response programs that wait for a place or for one before them.", float64(st.Waiting))
+	s.Gauge("hids_execd_responses_waiting", "Requests and response programs that wait for a place or for a program before them.", float64(st.Waiting))
 	s.Gauge("hids_execd_blocks_active", "Blocks in force.", float64(st.Blocks))
 	s.Counter("hids_execd_blocks_undone_total", "Blocks that were undone.", st.Undone)
 	s.Counter("hids_execd_undo_failures_total", "Tries to undo a block that failed; each is repeated.", st.UndoFailed)

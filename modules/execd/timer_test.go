@@ -45,7 +45,7 @@ func inBubble(t *testing.T, do func(t *testing.T, d *Daemon, fake *fakePrograms)
 			Config: &config.Config{}, Layout: layout, Events: &events{},
 			Log: slog.New(logging.NewHandler(&lines{}, logging.Options{Name: "ossec-execd"})),
 		}, parts{
-			clock: bubbleClock{time.Now()}, host: "h", start: fake.start, open: openJournal,
+			clock: bubbleClock{time.Now()}, host: "h", start: fake.start, open: openJournal, queue: openQueue,
 			newKeeper: func(config.ActiveResponse) keeper { return &fakeKeeper{} },
 			sources:   sources{own: none, gateways: none, resolvers: none, admins: none, now: time.Now},
 		})

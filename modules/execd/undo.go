@@ -137,6 +137,7 @@ func (d *Daemon) shutDown(ctx context.Context) {
 	} else {
 		d.ossec(slog.LevelInfo, 1314, "Shutdown received. Deleting responses.")
 		d.undoAll(context.WithoutCancel(ctx))
+		d.turnAwayAll(context.WithoutCancel(ctx))
 	}
 	d.ossec(slog.LevelInfo, 1225, "SIGNAL Received. Exit Cleaning...")
 }

@@ -42,12 +42,12 @@ func (d *Daemon) answer(j *job, keys []string) string {
 	other := d.store.Active(key)
 	if other == nil || other == j.block {
 		d.store.Rekey(j.block, key)
-		d.commit(true)
+		d.save()
 		return request.Continue
 	}
 	d.store.Extend(other, d.policy.ladder, true)
 	d.store.Remove(j.block)
-	d.commit(true)
+	d.save()
 	d.stats.merged.Add(1)
 	s := subject{name: j.name, words: j.words, program: j.prog.path, by: j.by, block: other.ID, count: other.Count}
 	d.extended(s, other.Until)

@@ -206,7 +206,7 @@ func (s *Spool) roll() error {
 	}
 	// What was appended must not become less durable by the new segment:
 	// Sync reaches only the newest.
-	if err := s.out.Sync(); err != nil {
+	if err := s.flush(); err != nil {
 		file.Close()
 		return err
 	}

@@ -25,9 +25,9 @@ import (
 // it is found again later.
 var ErrFull = errors.New("spool is full")
 
-// MaxMessage is the longest message in bytes: OSSEC's own limit (OS_MAXSTR, 6144
-// in OSSEC 2.8 and 4.3) with room to spare.
-const MaxMessage = 64 << 10
+// MaxMessage is the longest message in bytes: the longest that any protocol of
+// the agent has (64 KiB, Wazuh's requests to execd) and what is kept beside it.
+const MaxMessage = 65 << 10
 
 const defaultSegment = 4 << 20
 
@@ -36,6 +36,7 @@ type Options struct {
 	Dir          string // made with mode 0700 if it is missing
 	MaxBytes     int64  // bound on the undelivered bytes; 0: 256 MiB
 	SegmentBytes int64  // size at which a new segment begins; 0: 4 MiB
+	Volatile     bool   // nothing is flushed: messages need not outlive the machine
 }
 
 // Stats describes a spool at one moment.
@@ -141,6 +142,14 @@ func (s *Spool) Sync() error {
 	return nil
 }
 
+// flush makes the newest segment durable, where that is wanted.
+func (s *Spool) flush() error {
+	if s.opts.Volatile {
+		return nil
+	}
+	return s.out.Sync()
+}
+
 // Next waits for the oldest message that is not acknowledged, and returns the
 // same one until Ack. The slice is the caller's.
 func (s *Spool) Next(ctx context.Context) ([]byte, error) {
@@ -213,7 +222,7 @@ func (s *Spool) Close() error {
 	close(s.grown)
 	var errs []error
 	if s.out != nil {
-		errs = append(errs, s.out.Sync(), s.out.Close())
+		errs = append(errs, s.flush(), s.out.Close())
 	}
 	if s.in != nil {
 		errs = append(errs, s.in.Close())

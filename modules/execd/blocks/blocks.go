@@ -11,6 +11,7 @@ import (
 	"container/heap"
 	"encoding/json"
 	"errors"
+	"iter"
 	"maps"
 	"slices"
 	"time"
@@ -41,7 +42,7 @@ type Journal interface {
 	Append(record []byte) error
 	Commit(durable bool) error
 	Flush() func() error // makes durable what is committed now; may run beside everything else
-	Rewrite(records [][]byte) error
+	Rewrite(records iter.Seq[[]byte]) error
 	Size() int64
 }
 

@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"iter"
 	"path/filepath"
 	"slices"
 	"testing"
@@ -288,7 +289,7 @@ func (j *failing) Commit(durable bool) error {
 	return j.Journal.Commit(durable)
 }
 
-func (j *failing) Rewrite(r [][]byte) error {
+func (j *failing) Rewrite(r iter.Seq[[]byte]) error {
 	if j.bad {
 		return errDisk
 	}
@@ -384,7 +385,7 @@ type slow struct {
 
 func (j *slow) Commit(bool) error { return errDisk }
 
-func (j *slow) Rewrite([][]byte) error {
+func (j *slow) Rewrite(iter.Seq[[]byte]) error {
 	j.tries++
 	j.clock.pass(time.Second)
 	return errDisk
@@ -415,11 +416,11 @@ func TestBadDiskIsNotTriedAllTheTime(t *testing.T) {
 // nowhere is a journal that keeps nothing.
 type nowhere struct{}
 
-func (nowhere) Append([]byte) error    { return nil }
-func (nowhere) Commit(bool) error      { return nil }
-func (nowhere) Rewrite([][]byte) error { return nil }
-func (nowhere) Flush() func() error    { return func() error { return nil } }
-func (nowhere) Size() int64            { return 0 }
+func (nowhere) Append([]byte) error            { return nil }
+func (nowhere) Commit(bool) error              { return nil }
+func (nowhere) Rewrite(iter.Seq[[]byte]) error { return nil }
+func (nowhere) Flush() func() error            { return func() error { return nil } }
+func (nowhere) Size() int64                    { return 0 }
 
 // What attackers fill the table with has a limit in bytes too, and room comes
 // back with each block that ends.

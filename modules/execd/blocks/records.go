@@ -6,6 +6,7 @@ import (
 	"container/heap"
 	"encoding/json"
 	"fmt"
+	"iter"
 	"time"
 )
 
@@ -100,21 +101,34 @@ func (s *Store) rewrite() error {
 	return err
 }
 
-func (s *Store) snapshot() [][]byte {
-	all := []record{{Op: opLast, ID: s.lastID}}
-	for key, o := range s.offenders {
-		all = append(all, record{Op: opOffender, Key: key, Offender: &o})
-	}
-	for _, b := range s.byID {
-		all = append(all, record{Op: opPut, Block: b})
-	}
-	out := make([][]byte, 0, len(all))
-	for _, r := range all {
-		if data, err := json.Marshal(r); err == nil {
-			out = append(out, data)
+// snapshot is the records of all there is, one after the other: a large table
+// need not be in memory twice.
+func (s *Store) snapshot() iter.Seq[[]byte] {
+	return func(yield func([]byte) bool) {
+		for r := range s.records() {
+			if data, err := json.Marshal(r); err == nil && !yield(data) {
+				return
+			}
 		}
 	}
-	return out
+}
+
+func (s *Store) records() iter.Seq[record] {
+	return func(yield func(record) bool) {
+		if !yield(record{Op: opLast, ID: s.lastID}) {
+			return
+		}
+		for key, o := range s.offenders {
+			if !yield(record{Op: opOffender, Key: key, Offender: &o}) {
+				return
+			}
+		}
+		for _, b := range s.byID {
+			if !yield(record{Op: opPut, Block: b}) {
+				return
+			}
+		}
+	}
 }
 
 func (s *Store) replay(data []byte) error {

@@ -10,11 +10,13 @@
 package journal
 
 import (
+	"bufio"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"hash/crc32"
 	"io/fs"
+	"iter"
 	"os"
 	"path/filepath"
 
@@ -180,31 +182,29 @@ func (j *Journal) Size() int64 { return j.end }
 
 // Rewrite replaces the whole content at once: after it, or after any crash
 // within it, the file holds either all that it held or exactly these records.
-func (j *Journal) Rewrite(records [][]byte) error {
-	buf := []byte(magic)
-	for _, r := range records {
-		buf = encode(buf, r)
-	}
-	end := int64(len(buf))
-	buf = append(buf, make([]byte, step-len(buf)%step)...)
-	f, err := j.replace(buf)
+// Each record is used before the next is asked for.
+func (j *Journal) Rewrite(records iter.Seq[[]byte]) error {
+	f, end, err := j.replace(records)
 	if err != nil {
 		return fmt.Errorf("rewrite journal: %w", err)
 	}
 	if j.f != nil {
 		j.f.Close()
 	}
-	j.f, j.end, j.filled, j.buf = f, end, int64(len(buf)), j.buf[:0]
+	j.f, j.end, j.filled, j.buf = f, end, fill(end), j.buf[:0]
 	return nil
 }
 
-func (j *Journal) replace(content []byte) (*os.File, error) {
+// fill is up to where a file is filled whose records end there.
+func fill(end int64) int64 { return end + step - end%step }
+
+func (j *Journal) replace(records iter.Seq[[]byte]) (f *os.File, end int64, err error) {
 	tmp := j.path + ".new"
-	f, err := os.OpenFile(tmp, os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o600)
+	f, err = os.OpenFile(tmp, os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o600)
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
-	_, err = f.Write(content)
+	end, err = writeAll(f, records)
 	if err == nil {
 		err = f.Sync()
 	}
@@ -215,9 +215,28 @@ func (j *Journal) replace(content []byte) (*os.File, error) {
 		err = datasync.Dir(filepath.Dir(j.path))
 	}
 	if err != nil {
-		return nil, errors.Join(err, f.Close())
+		return nil, 0, errors.Join(err, f.Close())
 	}
-	return f, nil
+	return f, end, nil
+}
+
+// writeAll writes a whole journal and returns where its records end.
+func writeAll(f *os.File, records iter.Seq[[]byte]) (end int64, err error) {
+	w := bufio.NewWriterSize(f, 64<<10)
+	end = headerSize
+	_, err = w.WriteString(magic)
+	var buf []byte
+	for r := range records {
+		buf = encode(buf[:0], r)
+		end += int64(len(buf))
+		if _, err = w.Write(buf); err != nil {
+			break
+		}
+	}
+	if err == nil {
+		_, err = w.Write(make([]byte, fill(end)-end))
+	}
+	return end, errors.Join(err, w.Flush())
 }
 
 // Close closes the file; everything committed stays.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -20,7 +21,7 @@ func open(t *testing.T, path string, want ...string) *journal.Journal {
 		t.Fatal(err, c.Damage)
 	}
 	check(t, c, want...)
-	if err := j.Rewrite(c.Records); err != nil {
+	if err := j.Rewrite(slices.Values(c.Records)); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { j.Close() })
@@ -54,7 +55,7 @@ func TestRecordsComeBack(t *testing.T) {
 	// No Close: whoever died does not close either.
 	j = open(t, path, "a", "b", "c")
 	write(t, j, true, "d")
-	if err := j.Rewrite([][]byte{[]byte("e")}); err != nil {
+	if err := j.Rewrite(slices.Values([][]byte{[]byte("e")})); err != nil {
 		t.Fatal(err)
 	}
 	write(t, j, true, "f")
@@ -131,7 +132,7 @@ func TestNoFolder(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := j.Rewrite(nil); err == nil {
+	if err := j.Rewrite(slices.Values([][]byte{})); err == nil {
 		t.Error("wrote into a folder that is not there")
 	}
 	if err := j.Append([]byte("x")); err != nil {

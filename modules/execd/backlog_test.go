@@ -1,0 +1,273 @@
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build unix
+
+package execd
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"hids/modules/event/spool"
+	"hids/modules/execd/request"
+	"hids/platform/execq"
+)
+
+// crowded has an execd in which nothing ends before gate is closed, one program
+// runs at a time, and what comes when four wait has to wait on disk.
+func crowded(t *testing.T, arConf string) (*fixture, *fakePrograms) {
+	t.Helper()
+	f := newFixture(t, arConf)
+	f.programs("ardump", "other")
+	f.cfg.ActiveResponse.Concurrency = 1
+	fake := &fakePrograms{gate: make(chan struct{})}
+	f.parts = func(p *parts) { p.start = fake.start }
+	f.beginCrowded()
+	return f, fake
+}
+
+func (f *fixture) beginCrowded() {
+	f.begin()
+	f.d.lanes.mu.Lock()
+	f.d.lanes.crowd = 4
+	f.d.lanes.mu.Unlock()
+}
+
+// flood sends requests one by one, so that each finds what the one before has
+// left, and returns what their programs are called with.
+func (f *fixture) flood(name string, n int) (calls []string) {
+	f.t.Helper()
+	for i := range n {
+		ip := fmt.Sprintf("10.9.%d.%d", i/200, i%200)
+		f.send(name + " - " + ip + " 1.1 5 x\x00")
+		calls = append(calls, fmt.Sprintf("%q", []string{"ardump", "add", "-", ip, "1.1", "5", "x"}))
+		eventually(f.t, "the request received", func() bool { return f.d.snapshot().Received == f.sent })
+	}
+	return calls
+}
+
+// What came when many waited is decided and run in its order, and only a few of
+// them were in memory.
+func TestBacklogKeepsTheOrder(t *testing.T) {
+	f, fake := crowded(t, "a0 - ardump - 0\n")
+	want := f.flood("a0", 300)
+	if _, waiting := f.d.lanes.count(); waiting > 5 || f.d.backlog.len() < 290 {
+		t.Errorf("%d wait in memory, %d on disk", waiting, f.d.backlog.len())
+	}
+	if s := f.d.snapshot(); s.Waiting < 299 {
+		t.Errorf("%d are told to wait", s.Waiting)
+	}
+	close(fake.gate)
+	f.settled()
+	if d := cmp.Diff(want, fake.take()); d != "" {
+		t.Error(d)
+	}
+	if f.d.backlog.len() != 0 {
+		t.Errorf("%d are left", f.d.backlog.len())
+	}
+}
+
+// Requests that wait for a program that hangs on their target keep no others
+// from being decided.
+func TestHungTargetLetsOthersPass(t *testing.T) {
+	f, fake := crowded(t, "a60 - ardump - 60\nb60 - other - 60\n")
+	f.cfg.ActiveResponse.Concurrency = 2
+	f.d.lanes.setLimit(2)
+	f.send("a60 - 203.0.113.1\x00") // hangs
+	eventually(t, "it runs", func() bool { return fake.running.Load() == 1 })
+	f.clock.pass(61 * time.Second) // its undoing waits for it, and each request makes a new block that waits too
+	f.d.rearm()
+	for range 50 {
+		f.send("a60 - 203.0.113.1\x00")
+	}
+	f.send("b60 - 203.0.113.2\x00")
+	eventually(t, "the other's program runs", func() bool { return fake.count("add") == 2 })
+	close(fake.gate)
+}
+
+// kill -9 in the middle of a flood loses no block: what was decided is in the
+// journal, what waited is on disk.
+func TestFloodOutlivesKill(t *testing.T) {
+	const requests = 1500
+	a := startApart(t, "a600 - waits - 600\n", nil)
+	goOn := a.layout.Join("go")
+	a.write(a.layout.ResponseBin()+"/waits", "#!/bin/sh\nwhile [ ! -e "+goOn+" ]; do sleep 0.02; done\n")
+	c := a.dial()
+	defer c.Close()
+	for i := range requests {
+		if _, err := fmt.Fprintf(c, "a600 - 198.18.%d.%d 1.1 5 x\x00", i>>8, i&255); err != nil {
+			t.Fatal(err)
+		}
+	}
+	eventually(t, "all received", func() bool { return a.stats().Received == requests })
+	before := a.stats()
+	if decided := before.Accepted; decided < crowdJobs || decided > 2*crowdJobs+defaultConcurrency {
+		t.Errorf("%d decided", decided)
+	}
+	a.kill()
+	a.write(goOn, "")
+	a.start()
+	eventually(t, "all blocks are in force", func() bool {
+		s := a.stats()
+		return s.Blocks == requests && s.Waiting == 0 && s.Running == 0
+	})
+	t.Logf("killed with %d decided and %d that wait", before.Accepted, before.Waiting)
+	a.kill() // not undone one by one
+}
+
+// At a stop what waits is refused, one by one, or kept if blocks are kept. After
+// a reboot it is refused.
+func TestBacklogAtTheEnd(t *testing.T) {
+	for name, tt := range map[string]struct {
+		keep, reboot bool
+		refused      int // at the stop, of ten in the backlog
+		later        int // by the next execd
+	}{
+		"stop": {refused: 10}, "keep": {keep: true}, "reboot": {keep: true, reboot: true, later: 10},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f, fake := crowded(t, "a0 - ardump - 0\n")
+			f.cfg.ActiveResponse.KeepOnStop = tt.keep
+			if err := f.d.Reload(t.Context(), &f.cfg); err != nil {
+				t.Fatal(err)
+			}
+			f.flood("a0", 5) // one runs and four wait
+			f.flood("a0", 10)
+			if f.d.backlog.len() != 10 {
+				t.Fatalf("%d wait on disk", f.d.backlog.len())
+			}
+			fake.take()
+			defer close(fake.gate)
+			f.end()
+			if n := f.log.count("execd stopped before its turn came"); n != tt.refused {
+				t.Errorf("%d refused at the stop", n)
+			}
+			if tt.reboot {
+				f.clock.reboot(time.Minute)
+			}
+			next := &fakePrograms{}
+			f.parts = func(p *parts) { p.start = next.start }
+			f.begin()
+			eventually(t, "all is decided", func() bool { return f.d.snapshot().Waiting == 0 && f.d.snapshot().Running == 0 })
+			if n := f.log.count("it came before the machine was started anew"); n != tt.later {
+				t.Errorf("%d refused after the reboot", n)
+			}
+			if n := next.count(add); n != 10-tt.refused-tt.later {
+				t.Errorf("%d run", n)
+			}
+		})
+	}
+}
+
+// brokenQueue is a backlog on a disk that goes bad.
+type brokenQueue struct {
+	requestQueue
+	append, next error
+}
+
+func (q *brokenQueue) Append(m ...[]byte) error {
+	if q.append != nil {
+		return q.append
+	}
+	return q.requestQueue.Append(m...)
+}
+
+func (q *brokenQueue) Next(ctx context.Context) ([]byte, error) {
+	if _, err := q.requestQueue.Next(ctx); err != nil {
+		return nil, err
+	}
+	return nil, q.next
+}
+
+// Where the disk takes no requests, or gives none back, those that come are
+// decided at once.
+func TestBacklogOnABadDisk(t *testing.T) {
+	bad := errors.New("bad disk")
+	for name, q := range map[string]*brokenQueue{"write": {append: bad}, "read": {next: bad}, "open": nil} {
+		t.Run(name, func(t *testing.T) {
+			f := newFixture(t, "a0 - ardump - 0\n")
+			f.programs("ardump")
+			f.cfg.ActiveResponse.Concurrency = 1
+			fake := &fakePrograms{gate: make(chan struct{})}
+			f.parts = func(p *parts) {
+				p.start = fake.start
+				p.queue = func(dir string) (requestQueue, error) {
+					if q == nil {
+						return nil, bad
+					}
+					var err error
+					q.requestQueue, err = openQueue(dir)
+					return q, err
+				}
+			}
+			f.beginCrowded()
+			f.flood("a0", 5)
+			if name == "read" {
+				f.send("a0 - 10.9.9.9\x00") // waits on the disk that does not give it back
+				eventually(t, "the backlog is given up", f.d.backlog.off.Load)
+				if f.log.count("1 requests that wait can't be read") != 1 {
+					t.Errorf("log\n%s", f.log)
+				}
+				f.sent-- // never decided
+				f.d.stats.received.Add(-1)
+			}
+			f.flood("a0", 20)
+			close(fake.gate)
+			f.settled()
+			if n := fake.count(add); n != 25 {
+				t.Errorf("%d ran", n)
+			}
+		})
+	}
+}
+
+func TestRecordOfARequest(t *testing.T) {
+	for _, m := range []message{
+		{data: []byte("a0 - 1.2.3.4\x00"), from: execq.Sender{Known: true, PID: 4711, UID: 4294967295, GID: 7}},
+		{data: []byte{}},
+		{data: bytes.Repeat([]byte("x"), request.MaxJSON+1)},
+	} {
+		for _, boot := range []string{"", "5b1c9b9e-4a4e-4d0c-9d55-3f0b1f3a5e11"} {
+			r := encodeMessage(m, boot)
+			if len(r) > spool.MaxMessage {
+				t.Errorf("a record of %d bytes", len(r))
+			}
+			got, from, err := parseMessage(r)
+			if err != nil || from != boot || got.from != m.from || !bytes.Equal(got.data, m.data[:min(len(m.data), request.MaxJSON)]) {
+				t.Errorf("%+v, %q, %v", got.from, from, err)
+			}
+		}
+	}
+	for _, r := range []string{"", "\x00", "\x24abc", strings.Repeat("\xff", 200)} {
+		if _, _, err := parseMessage([]byte(r)); !errors.Is(err, errRecord) {
+			t.Errorf("%q: %v", r, err)
+		}
+	}
+}
+
+// A sender who may not send is refused when it comes, not when its turn comes:
+// its pid may be another's then.
+func TestStrangersDoNotWait(t *testing.T) {
+	f, fake := crowded(t, "a0 - ardump - 0\n")
+	defer close(fake.gate)
+	f.flood("a0", 10)
+	rules := senderRules{owner: execq.Owner{UID: 1, GID: 1}, groups: func(int) ([]uint32, error) { return nil, os.ErrNotExist }}
+	stranger := message{[]byte("a0 - 10.9.9.9"), execq.Sender{Known: true, PID: 1, UID: 77, GID: 77}}
+	known := message{[]byte("a0 - 10.9.9.8"), execq.Sender{Known: true, PID: 1, UID: 1, GID: 77}}
+	left := f.d.allowed([]message{stranger, known, stranger}, rules)
+	if !slices.EqualFunc(left, []message{known}, func(a, b message) bool { return a.from == b.from }) {
+		t.Errorf("%+v", left)
+	}
+	if s := f.d.snapshot(); s.Refused != 2 || s.Received != f.sent+2 {
+		t.Errorf("%+v", s)
+	}
+}
