@@ -80,15 +80,13 @@ type Daemon struct {
 	table *table
 	guard *guard
 	tell  *teller
-	lanes *lanes
 	stats stats
-
-	backlog *backlog
-
+	lanes *lanes
 	wake  chan struct{} // the table's next deadline has changed
 	dirty chan struct{} // the journal has something that is not flushed
 	renew chan renewal  // built-in blocks whose end has changed
 
+	backlog  *backlog    // of what finds the lanes crowded
 	renewAll atomic.Bool // renew was full once
 
 	// keepMu is held to write while blocks are put back: no undoing starts

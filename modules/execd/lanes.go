@@ -43,7 +43,8 @@ type lanes struct {
 
 type lane struct{ next []*job }
 
-// fifo is a queue whose memory is given back when it is empty.
+// fifo is a queue that holds no more memory than twice what is in it, and none
+// when it is empty.
 type fifo struct {
 	jobs  []*job
 	head  int
@@ -53,6 +54,11 @@ type fifo struct {
 func (f *fifo) len() int { return len(f.jobs) - f.head }
 
 func (f *fifo) push(j *job) {
+	if f.head > len(f.jobs)/2 { // in a flood it is never empty
+		n := copy(f.jobs, f.jobs[f.head:])
+		clear(f.jobs[n:])
+		f.jobs, f.head = f.jobs[:n], 0
+	}
 	f.jobs = append(f.jobs, j)
 	f.bytes += j.size()
 }

@@ -17,7 +17,7 @@ import (
 	"hids/platform/execq"
 )
 
-// maxBatch is how many datagrams share one write of the journal.
+// What shares one write of the journal: so many datagrams, of so many bytes.
 const (
 	maxBatch      = 256
 	maxBatchBytes = 1 << 20
