@@ -173,7 +173,7 @@ func (t *table) watch(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case e := <-w.Events():
-			if e.Op == fswatch.Overflow || e.Path == t.layout.ARConf() {
+			if e.Op == fswatch.Overflow || e.Path == filepath.ToSlash(t.layout.ARConf()) {
 				quiet.Reset(settle)
 			}
 		case <-quiet.C:

@@ -6,6 +6,7 @@ import (
 	"context"
 	"log/slog"
 	"os"
+	"path/filepath"
 
 	"hids/platform/fswatch"
 )
@@ -15,6 +16,7 @@ import (
 // away; here its coming is enough. Without syscheckd (take) it is taken here.
 func watchRequests(ctx context.Context, w fswatch.Watcher, file string, take func() bool, ask func()) {
 	defer w.Close()
+	file = filepath.ToSlash(file) // as events have it
 	for {
 		select {
 		case <-ctx.Done():

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"path"
+	"path/filepath"
 	"sync"
 	"time"
 
@@ -187,7 +188,7 @@ func (f *feed) note(e fswatch.Event, now time.Time) {
 		// Its watches follow a renamed folder; see fswatch.Watcher.
 		f.watcher.RemoveTree(e.Path)
 	}
-	if e.Path == f.layout.SyscheckRun() && e.Op&fswatch.Remove == 0 {
+	if e.Path == filepath.ToSlash(f.layout.SyscheckRun()) && e.Op&fswatch.Remove == 0 {
 		f.alarm()
 		return
 	}

@@ -14,7 +14,6 @@ import (
 	"net/http"
 	"os"
 	"strings"
-	"syscall"
 )
 
 // ErrNotRunning means that nobody listens on the socket.
@@ -67,9 +66,7 @@ func (c *Client) dial(ctx context.Context) (net.Conn, error) {
 
 func dialError(err error) error {
 	switch {
-	// EINVAL: the path is longer than an address of a socket, unix(7), so nobody
-	// can listen there.
-	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ECONNREFUSED), errors.Is(err, syscall.EINVAL):
+	case absent(err):
 		return fmt.Errorf("%w (%w)", ErrNotRunning, err)
 	case errors.Is(err, fs.ErrPermission):
 		return fmt.Errorf("%w; run this as root", err)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"path"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -62,6 +63,7 @@ const attempts = 8
 // under another name it goes on with that one, and asked so for a name that it
 // knows too it loses both. So it is never asked for what it knows.
 func (n *notifier) Add(dir string) error {
+	dir = filepath.ToSlash(dir)
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	for range attempts {
@@ -107,7 +109,7 @@ func (n *notifier) known(dir string, id identity) bool {
 
 // count keeps above.
 func (n *notifier) count(dir string, by int) {
-	for up := filepath.Dir(dir); up != dir; dir, up = up, filepath.Dir(up) {
+	for up := path.Dir(dir); up != dir; dir, up = up, path.Dir(up) {
 		if n.above[up] += by; n.above[up] == 0 {
 			delete(n.above, up)
 		}
@@ -115,6 +117,7 @@ func (n *notifier) count(dir string, by int) {
 }
 
 func (n *notifier) RemoveTree(dir string) {
+	dir = filepath.ToSlash(dir)
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if _, ok := n.dirs[dir]; ok { // most names that vanish are no watched folders
@@ -127,7 +130,7 @@ func (n *notifier) removeTree(dir string) {
 	if n.above[dir] == 0 {
 		return // as when a whole tree is deleted, folder by folder
 	}
-	below := strings.TrimSuffix(dir, string(filepath.Separator)) + string(filepath.Separator)
+	below := strings.TrimSuffix(dir, "/") + "/"
 	for d := range n.dirs {
 		if strings.HasPrefix(d, below) {
 			n.forget(d)
@@ -207,7 +210,7 @@ func (n *notifier) deliver(e fsnotify.Event) {
 	if op == 0 || e.Name == "" {
 		return
 	}
-	n.events <- Event{Path: e.Name, Op: op}
+	n.events <- Event{Path: filepath.ToSlash(e.Name), Op: op}
 }
 
 func translate(from fsnotify.Op) Op {

@@ -20,7 +20,7 @@ type Op uint8
 const (
 	Create Op = 1 << iota // made, or moved here
 	Write                 // content
-	Attrib                // mode, owner, times, attributes
+	Attrib                // mode, owner, times, attributes; not on Windows
 	Remove                // deleted
 	Rename                // moved away: the new name, if it is watched, comes as Create
 	// Overflow: events were lost, so anything may have changed anywhere. Path
@@ -29,7 +29,8 @@ const (
 )
 
 // Event is one notification. Path is the watched folder's path as it was given
-// to Add, a slash, and the name in it.
+// to Add, a slash, and the name in it. It has slashes on Windows too, whatever
+// was given, as all paths of a configuration.
 type Event struct {
 	Path string
 	Op   Op

@@ -5,7 +5,9 @@ package fswatch
 import (
 	"log/slog"
 	"os"
+	"path"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"testing"
 	"time"
@@ -18,7 +20,7 @@ func start(t *testing.T) (Watcher, string) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { w.Close() })
-	return w, t.TempDir()
+	return w, filepath.ToSlash(t.TempDir())
 }
 
 // await reads events until one has the path and one of the operations.
@@ -56,13 +58,15 @@ func must(t *testing.T, err error) {
 func TestOperations(t *testing.T) {
 	w, dir := start(t)
 	add(t, w, dir)
-	a, b := filepath.Join(dir, "a"), filepath.Join(dir, "b")
+	a, b := path.Join(dir, "a"), path.Join(dir, "b")
 	must(t, os.WriteFile(a, []byte("x"), 0o600))
 	await(t, w, a, Create)
 	must(t, os.WriteFile(a, []byte("xy"), 0o600))
 	await(t, w, a, Write)
-	must(t, os.Chmod(a, 0o400))
-	await(t, w, a, Attrib)
+	if runtime.GOOS != "windows" {
+		must(t, os.Chmod(a, 0o400))
+		await(t, w, a, Attrib)
+	}
 	must(t, os.Rename(a, b))
 	await(t, w, a, Rename)
 	await(t, w, b, Create)
@@ -74,44 +78,47 @@ func TestOperations(t *testing.T) {
 // Add, events below a renamed folder come under its new name.
 func TestRenamedFolder(t *testing.T) {
 	w, dir := start(t)
-	old, renamed := filepath.Join(dir, "old"), filepath.Join(dir, "new")
-	must(t, os.MkdirAll(filepath.Join(old, "sub"), 0o700))
-	add(t, w, dir, old, filepath.Join(old, "sub"))
+	old, renamed := path.Join(dir, "old"), path.Join(dir, "new")
+	must(t, os.MkdirAll(path.Join(old, "sub"), 0o700))
+	add(t, w, dir, old, path.Join(old, "sub"))
 	must(t, os.Rename(old, renamed))
 	await(t, w, old, Rename)
 	w.RemoveTree(old)
 	await(t, w, renamed, Create)
-	add(t, w, renamed, filepath.Join(renamed, "sub"))
+	add(t, w, renamed, path.Join(renamed, "sub"))
 	if got := w.Count(); got != 3 {
 		t.Errorf("%d folders are watched, want 3", got)
 	}
 	for _, name := range []string{"f", "sub/f"} {
-		path := filepath.Join(renamed, name)
-		must(t, os.WriteFile(path, nil, 0o600))
-		await(t, w, path, Create)
+		file := path.Join(renamed, name)
+		must(t, os.WriteFile(file, nil, 0o600))
+		await(t, w, file, Create)
 	}
 }
 
 // TestSwappedFolders adds folders that have swapped their names before anybody
 // was told of it: from then on each is told under the name that it has.
 func TestSwappedFolders(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("fsnotify gives up a watch there by the name that its folder has now")
+	}
 	w, dir := start(t)
-	a, b := filepath.Join(dir, "a"), filepath.Join(dir, "b")
+	a, b := path.Join(dir, "a"), path.Join(dir, "b")
 	for _, d := range []string{a, b} {
-		must(t, os.MkdirAll(filepath.Join(d, "sub"), 0o700))
-		add(t, w, d, filepath.Join(d, "sub"))
+		must(t, os.MkdirAll(path.Join(d, "sub"), 0o700))
+		add(t, w, d, path.Join(d, "sub"))
 	}
 	for range 3 {
 		must(t, os.Rename(a, a+".tmp"))
 		must(t, os.Rename(b, a))
 		must(t, os.Rename(a+".tmp", b))
-		add(t, w, a, filepath.Join(a, "sub"), b, filepath.Join(b, "sub"))
+		add(t, w, a, path.Join(a, "sub"), b, path.Join(b, "sub"))
 		for _, name := range []string{"a/f", "a/sub/f", "b/f", "b/sub/f"} {
-			path := filepath.Join(dir, name)
-			must(t, os.WriteFile(path, nil, 0o600))
-			await(t, w, path, Create)
-			must(t, os.Remove(path))
-			await(t, w, path, Remove)
+			file := path.Join(dir, name)
+			must(t, os.WriteFile(file, nil, 0o600))
+			await(t, w, file, Create)
+			must(t, os.Remove(file))
+			await(t, w, file, Remove)
 		}
 	}
 	if got := w.Count(); got != 4 {
@@ -126,7 +133,7 @@ func TestSwappedFolders(t *testing.T) {
 
 func TestDeletedFolder(t *testing.T) {
 	w, dir := start(t)
-	sub := filepath.Join(dir, "sub")
+	sub := path.Join(dir, "sub")
 	must(t, os.Mkdir(sub, 0o700))
 	add(t, w, dir, sub)
 	must(t, os.Remove(sub))
@@ -135,14 +142,14 @@ func TestDeletedFolder(t *testing.T) {
 	must(t, os.Mkdir(sub, 0o700))
 	await(t, w, sub, Create)
 	add(t, w, sub)
-	path := filepath.Join(sub, "f")
-	must(t, os.WriteFile(path, nil, 0o600))
-	await(t, w, path, Create)
+	file := path.Join(sub, "f")
+	must(t, os.WriteFile(file, nil, 0o600))
+	await(t, w, file, Create)
 }
 
 func TestAddWhatIsNotThere(t *testing.T) {
 	w, dir := start(t)
-	if err := w.Add(filepath.Join(dir, "missing")); err == nil {
+	if err := w.Add(path.Join(dir, "missing")); err == nil {
 		t.Error("a missing folder is watched")
 	}
 	if w.Count() != 0 {
@@ -154,10 +161,10 @@ func TestAddWhatIsNotThere(t *testing.T) {
 func TestCloseWithoutReader(t *testing.T) {
 	w, err := New(slog.New(slog.DiscardHandler))
 	must(t, err)
-	dir := t.TempDir()
+	dir := filepath.ToSlash(t.TempDir())
 	add(t, w, dir)
 	for i := range 5000 { // more than there is room for
-		must(t, os.WriteFile(filepath.Join(dir, strconv.Itoa(i)), nil, 0o600))
+		must(t, os.WriteFile(path.Join(dir, strconv.Itoa(i)), nil, 0o600))
 	}
 	closed := make(chan error)
 	go func() { closed <- w.Close() }()
@@ -175,15 +182,15 @@ func TestRemoveTree(t *testing.T) {
 	w, dir := start(t)
 	all := []string{"a", "a/b", "a/b/c/d", "ab", "z"}
 	for _, name := range all {
-		must(t, os.MkdirAll(filepath.Join(dir, name), 0o700))
-		add(t, w, filepath.Join(dir, name))
-		add(t, w, filepath.Join(dir, name)) // does no harm
+		must(t, os.MkdirAll(path.Join(dir, name), 0o700))
+		add(t, w, path.Join(dir, name))
+		add(t, w, path.Join(dir, name)) // does no harm
 	}
 	for _, c := range []struct {
 		name string
 		left int
 	}{{"a/b/c", 5}, {"a/b/c/d", 4}, {"z", 3}, {"a", 1}, {"a", 1}, {"ab", 0}} {
-		w.RemoveTree(filepath.Join(dir, c.name))
+		w.RemoveTree(path.Join(dir, c.name))
 		if got := w.Count(); got != c.left {
 			t.Errorf("without %s %d folders are watched, want %d", c.name, got, c.left)
 		}

@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"path"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -35,7 +36,7 @@ func newFixture(t *testing.T, names ...string) *fixture {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f := &fixture{t: t, root: filepath.Join(root, "tree"), state: filepath.Join(root, "state", "baseline.db")}
+	f := &fixture{t: t, root: filepath.ToSlash(filepath.Join(root, "tree")), state: filepath.Join(root, "state", "baseline.db")}
 	f.mkdir("")
 	for _, n := range names {
 		f.write(n, "content of "+n)
@@ -46,7 +47,7 @@ func newFixture(t *testing.T, names ...string) *fixture {
 	return f
 }
 
-func (f *fixture) path(name string) string { return filepath.Join(f.root, name) }
+func (f *fixture) path(name string) string { return path.Join(f.root, name) }
 
 func (f *fixture) must(err error) {
 	f.t.Helper()
