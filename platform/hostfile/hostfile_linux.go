@@ -44,18 +44,26 @@ func (h *FS) Close() error {
 	return h.root.Close()
 }
 
+// maxRaces is how often an open that raced with a rename is tried again.
+const maxRaces = 100
+
 // open opens an absolute path of the host with flags of open(2).
 func (h *FS) open(op, path string, flags int) (*os.File, error) {
 	if !filepath.IsAbs(path) {
 		return nil, &fs.PathError{Op: op, Path: path, Err: errors.New("path is not absolute")}
 	}
 	flags |= unix.O_CLOEXEC
-	for {
+	for races := 0; ; {
 		fd, err := h.openat(path, flags)
 		switch {
 		case err == nil:
 			return os.NewFile(uintptr(fd), path), nil
-		case errors.Is(err, unix.EINTR), errors.Is(err, unix.EAGAIN): // EAGAIN: a rename raced with RESOLVE_IN_ROOT
+		case errors.Is(err, unix.EINTR):
+			continue
+		case errors.Is(err, unix.EAGAIN) && h.root != nil && races < maxRaces:
+			// A rename raced with RESOLVE_IN_ROOT. It may also be a lease,
+			// fcntl(2), that the file's owner holds for 45 s and takes again.
+			races++
 			continue
 		}
 		return nil, &fs.PathError{Op: op, Path: path, Err: err}

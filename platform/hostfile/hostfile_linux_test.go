@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -117,5 +118,39 @@ func link(t *testing.T, target, path string) {
 	t.Helper()
 	if err := os.Symlink(target, path); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// The owner of a file may hold a lease on it, fcntl(2): it can't be opened at
+// once, and is not waited for.
+func TestLeasedFileIsNotWaitedFor(t *testing.T) {
+	inImage, root := image(t)
+	live, err := New("")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer live.Close()
+	path := filepath.Join(root, "leased")
+	write(t, path, "x")
+	held, err := os.OpenFile(path, os.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer held.Close()
+	if _, err := unix.FcntlInt(held.Fd(), unix.F_SETLEASE, unix.F_WRLCK); err != nil {
+		testenv.Skip(t, "needs a file system with leases: "+err.Error())
+	}
+	// The lease is held for the time of /proc/sys/fs/lease-break-time, 45 s.
+	begun := time.Now()
+	for name, open := range map[string]func() ([]byte, error){
+		"image": func() ([]byte, error) { return inImage.ReadFile("/leased", 100) },
+		"live":  func() ([]byte, error) { return live.ReadFile(path, 100) },
+	} {
+		if _, err := open(); !errors.Is(err, unix.EAGAIN) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if took := time.Since(begun); took > 20*time.Second {
+		t.Errorf("waited %v", took)
 	}
 }

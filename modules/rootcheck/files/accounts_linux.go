@@ -63,11 +63,13 @@ func accounts(_ context.Context, s *check.Scan) error {
 func parsePasswd(text []byte) []account {
 	var users []account
 	for line := range strings.Lines(string(text)) {
-		f := strings.Split(strings.TrimRight(line, "\n"), ":")
-		if len(f) < 7 || f[0] == "" || strings.ContainsAny(f[0][:1], "+-#") {
+		// glibc takes lines that end early, and blanks before the name and numbers.
+		f := strings.Split(strings.Trim(line, " \t\n\v\f\r"), ":")
+		if len(f) < 4 || f[0] == "" || strings.ContainsAny(f[0][:1], "+-#") {
 			continue
 		}
-		uid, err := strconv.Atoi(f[2])
+		f = append(f, "", "", "")
+		uid, err := strconv.Atoi(strings.TrimLeft(f[2], " \t\v\f\r"))
 		if err != nil {
 			continue
 		}

@@ -333,3 +333,16 @@ func BenchmarkLoader(b *testing.B) {
 		run(b, loader, scan{live: true})
 	}
 }
+
+// What glibc takes for an account with uid 0 is one, however it is written.
+func TestPasswdAsGlibcReadsIt(t *testing.T) {
+	text := "root:x:0:0:root:/root:/bin/sh\nsix:x:0:0::/\nfour:x:0:0\nspace:x: 0:0::/:/bin/sh\n \tblank:x:0:0::/:/bin/sh\n" +
+		"three:x:0\n#off:x:0:0::/:\n+nis:x:0:0::/:\n:x:0:0::/:\nword:x:zero:0::/:\n"
+	var names []string
+	for _, u := range parsePasswd([]byte(text)) {
+		names = append(names, u.name)
+	}
+	if got := strings.Join(names, " "); got != "root six four space blank" {
+		t.Errorf("accounts %q", got)
+	}
+}

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"path"
 	"slices"
 	"strings"
@@ -85,16 +86,16 @@ func environment(ctx context.Context, h paths.Host, pid int, wait *patience) ([]
 }
 
 func libraryOwners(ctx context.Context, s *check.Scan, found []preloaded) (map[string]string, error) {
-	var ask []string
+	ask := map[string]bool{} // any user can put a hundred thousand into an environment
 	for _, p := range found {
-		if path.IsAbs(p.library) && !slices.Contains(ask, p.library) {
-			ask = append(ask, p.library)
+		if path.IsAbs(p.library) {
+			ask[p.library] = true
 		}
 	}
 	if s.Packages == nil || len(ask) == 0 {
 		return nil, nil
 	}
-	return s.Packages.Owners(ctx, ask)
+	return s.Packages.Owners(ctx, slices.Collect(maps.Keys(ask)))
 }
 
 func reportPreloads(s *check.Scan, found []preloaded, owned map[string]string) {
