@@ -140,13 +140,9 @@ func parseMessage(r []byte) (m message, boot string, err error) {
 // take decides on a batch now, or has it wait while so many programs wait that
 // it would only be held in memory.
 func (d *Daemon) take(batch []message) {
-	if d.backlog.len() > 0 || d.lanes.crowded() {
-		if d.backlog.put(batch) {
-			d.stats.received.Add(int64(len(batch)))
-			return
-		}
+	if d.backlog.len() == 0 && !d.lanes.crowded() || !d.backlog.put(batch) {
+		d.handle(batch)
 	}
-	d.handle(batch)
 	d.stats.received.Add(int64(len(batch)))
 }
 
@@ -177,7 +173,7 @@ func (d *Daemon) catchUp(ctx context.Context) {
 	}
 }
 
-// turnAway refuses a request that waited for too long.
+// turnAway refuses a request whatever it asks for.
 func (d *Daemon) turnAway(m message, why string) {
 	d.stats.refused.Add(1)
 	req, _ := request.Parse(m.data)

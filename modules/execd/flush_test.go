@@ -18,16 +18,29 @@ import (
 // it, for a while.
 type stalled struct {
 	blocks.Journal
+	stalls   atomic.Bool
 	gate     chan error // what a flush comes to
 	begun    chan struct{}
 	rewrites atomic.Int64
 }
 
-func (j *stalled) Flush() func() error {
-	return func() error {
-		j.begun <- struct{}{}
-		return <-j.gate
+func (j *stalled) stall() error {
+	if !j.stalls.Load() {
+		return nil
 	}
+	j.begun <- struct{}{}
+	return <-j.gate
+}
+
+func (j *stalled) Flush() func() error { return j.stall }
+
+func (j *stalled) Commit(durable bool) error {
+	if durable {
+		if err := j.stall(); err != nil {
+			return err
+		}
+	}
+	return j.Journal.Commit(false)
 }
 
 func (j *stalled) Rewrite(r iter.Seq[[]byte]) error {
@@ -54,6 +67,7 @@ func TestStalledDiskDelaysNobody(t *testing.T) {
 	f.programs("ardump")
 	disk := withStalled(f)
 	f.begin()
+	disk.stalls.Store(true)
 	f.send("a600 - 203.0.113.1\x00")
 	<-disk.begun
 	f.send("a600 - 203.0.113.2\x00")
@@ -79,6 +93,7 @@ func TestFlushFails(t *testing.T) {
 	f.programs("ardump")
 	disk := withStalled(f)
 	f.begin()
+	disk.stalls.Store(true)
 	before := disk.rewrites.Load()
 	disk.gate <- errors.New("bad disk")
 	f.send("a600 - 203.0.113.1\x00")
