@@ -363,13 +363,16 @@ func TestRequestsAtOnce(t *testing.T) {
 	}
 }
 
-// What waits has a limit, and beyond it requests are refused and counted while
-// the receiver goes on.
+// What waits in memory, as all does where none can wait on disk, has a limit, and
+// beyond it requests are refused and counted while the receiver goes on.
 func TestOverload(t *testing.T) {
 	f := newFixture(t, "a0 - ardump - 0\n")
 	f.programs("ardump")
 	fake := &fakePrograms{gate: make(chan struct{})}
-	f.parts = func(p *parts) { p.start = fake.start }
+	f.parts = func(p *parts) {
+		p.start = fake.start
+		p.queue = func(string) (requestQueue, error) { return nil, errors.New("disk full") }
+	}
 	f.cfg.ActiveResponse.Concurrency = 2
 	f.begin()
 	f.d.lanes.mu.Lock()
