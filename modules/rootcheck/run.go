@@ -47,13 +47,33 @@ type Outcome struct {
 	Duration time.Duration `json:"duration_ns"`
 
 	findings []check.Finding
-	full     bool // there were more than maxFindings
 	memory   *check.Memory
 }
 
-// maxFindings bounds what one check may report; a tree full of planted files
-// must not exhaust us.
-const maxFindings = 5000
+// Limits of what one check may report by one rule. A tree full of planted files
+// must not exhaust us, and what anybody can plant must not push out what another
+// rule finds.
+const (
+	maxFindings = 5000
+	maxText     = 4 << 20 // bytes
+)
+
+// quota is what a rule has reported so far.
+type quota struct {
+	findings, text int
+	full           bool // something was left out
+}
+
+// takes reports whether there is room for f, and makes it smaller.
+func (q *quota) takes(f *check.Finding) bool {
+	size := f.Size()
+	if q.findings == maxFindings || q.text+size > maxText {
+		return false
+	}
+	q.findings++
+	q.text += size
+	return true
+}
 
 // gcPercent is Go's setting for collecting garbage during a scan.
 const gcPercent = 30
@@ -171,23 +191,34 @@ type run struct {
 func newRun(c check.Check, s check.Scan, memory *check.Memory, found func(check.Finding)) *run {
 	r := &run{check: c, scan: s, out: Outcome{Check: c.Name, memory: memory}}
 	r.scan.Check, r.scan.Memory = c.Name, memory
-	seen := map[string]bool{}
+	seen, quotas := map[string]bool{}, map[string]*quota{}
 	r.scan.Emit = func(f check.Finding) {
 		key := f.ID + f.Wire
-		switch {
-		case seen[key]:
-		case len(r.out.findings) == maxFindings:
-			if !r.out.full {
-				r.out.full = true
-				r.scan.Fault("report", fmt.Errorf("more than %d findings; the rest is left out", maxFindings))
-			}
-		default:
-			seen[key] = true
-			r.out.findings = append(r.out.findings, f)
-			found(f)
+		if seen[key] {
+			return
 		}
+		q := quotas[f.Rule]
+		if q == nil {
+			q = &quota{}
+			quotas[f.Rule] = q
+		}
+		if !q.takes(&f) {
+			r.leaveOut(q, f.Rule)
+			return
+		}
+		seen[key] = true
+		r.out.findings = append(r.out.findings, f)
+		found(f)
 	}
 	return r
+}
+
+// leaveOut says once for each rule that it found too much.
+func (r *run) leaveOut(q *quota, rule string) {
+	if !q.full {
+		q.full = true
+		r.scan.Fault("report", fmt.Errorf("rule %s: more than %d findings, or %d MiB of them; the rest is left out", rule, maxFindings, maxText>>20))
+	}
 }
 
 // applies reports whether the check has a meaning here, and notes when it began.

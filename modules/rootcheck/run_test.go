@@ -6,6 +6,7 @@ import (
 	"context"
 	"log/slog"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -44,5 +45,31 @@ func TestPanicStaysInItsCheck(t *testing.T) {
 	}
 	if got := things(found); !slices.Contains(got, "rootkit-name /usr/bin/.t0rn") || !slices.Contains(got, "regular-file /dev/hidden") {
 		t.Errorf("found %v", got)
+	}
+}
+
+// TestFloodOfOneRule: what anybody can plant must not push out what another rule
+// finds.
+func TestFloodOfOneRule(t *testing.T) {
+	flood := func(_ context.Context, s *check.Scan) error {
+		for i := range maxFindings + 10 {
+			s.Report(check.Finding{Kind: check.Suspicious, Rule: "planted", Thing: strconv.Itoa(i)})
+		}
+		for i := range 10 {
+			s.Report(check.Finding{Kind: check.Suspicious, Rule: "long", Thing: strconv.Itoa(i), Title: strings.Repeat("x", maxText/4)})
+		}
+		s.Report(check.Finding{Kind: check.Rootkit, Rule: "real", Thing: "x"})
+		return nil
+	}
+	sc := Scanner{Config: &config.Rootcheck{}, Log: slog.New(slog.DiscardHandler), Checks: []check.Check{{Name: "c", Run: flood}}}
+	count := map[string]int{}
+	outcomes, err := sc.Run(t.Context(), nil, func(string) *check.Memory { return check.NewMemory(nil) },
+		func(f check.Finding) { count[f.Rule]++ })
+	must(t, err)
+	if count["planted"] != maxFindings || count["long"] != 3 || count["real"] != 1 {
+		t.Errorf("found %v", count)
+	}
+	if o := outcomes[0]; o.State != Partial || o.Faults != 2 || len(o.findings) != maxFindings+4 {
+		t.Errorf("%s, %d faults, %d findings", o.State, o.Faults, len(o.findings))
 	}
 }

@@ -4,6 +4,7 @@ package rootcheck
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -346,12 +347,67 @@ func (s *Store) save(st *stored) (err error) {
 		return err
 	}
 	defer os.Remove(f.Name())
-	err = errors.Join(json.NewEncoder(f).Encode(st), giveToOwner(f, s.dir), datasync.File(f), f.Close())
+	data, left, err := st.encode(maxStore)
 	if err != nil {
+		return err
+	}
+	if left > 0 {
+		s.log.Error("too much was found to remember all of it; the mildest findings are left out", "count", left, "limit_bytes", maxStore)
+	}
+	_, err = f.Write(data)
+	if err = errors.Join(err, giveToOwner(f, s.dir), datasync.File(f), f.Close()); err != nil {
 		return err
 	}
 	if err := os.Rename(f.Name(), filepath.Join(s.dir, stateFile)); err != nil {
 		return err
 	}
 	return datasync.Dir(s.dir)
+}
+
+// encode makes the record no longer than what load reads. It leaves out what it
+// must, and returns how many findings those were: a record that is too long would
+// be none at the next run.
+func (st *stored) encode(limit int) (data []byte, left int, err error) {
+	for {
+		if data, err = json.Marshal(st); err != nil || len(data) <= limit {
+			return data, left, err
+		}
+		switch n := len(st.Last.Entries); {
+		case n > 0:
+			st.keepWorst(n / 2)
+			left += n - len(st.Last.Entries)
+		case len(st.Memory) > 0:
+			st.forgetLargest()
+		default:
+			return nil, left, fmt.Errorf("a record of %d bytes, where %d is the limit", len(data), limit)
+		}
+	}
+}
+
+// keepWorst keeps n entries, in their order. An accepted one stays accepted
+// without its entry, so it goes as if it were the mildest.
+func (st *stored) keepWorst(n int) {
+	worst := slices.Clone(st.Last.Entries)
+	slices.SortStableFunc(worst, func(a, b Entry) int {
+		return cmp.Or(cmp.Compare(b.weight(), a.weight()), cmp.Compare(a.ID, b.ID))
+	})
+	keep := make(map[string]bool, n)
+	for _, e := range worst[:n] {
+		keep[e.ID] = true
+	}
+	st.Last.Entries = slices.DeleteFunc(st.Last.Entries, func(e Entry) bool { return !keep[e.ID] })
+}
+
+func (e *Entry) weight() int {
+	if e.Accepted != nil || e.Missed > 0 {
+		return -1
+	}
+	return e.Severity
+}
+
+func (st *stored) forgetLargest() {
+	name := slices.MaxFunc(slices.Collect(maps.Keys(st.Memory)), func(a, b string) int {
+		return cmp.Or(cmp.Compare(len(st.Memory[a]), len(st.Memory[b])), cmp.Compare(a, b))
+	})
+	delete(st.Memory, name)
 }

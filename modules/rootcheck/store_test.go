@@ -3,10 +3,13 @@
 package rootcheck
 
 import (
+	"encoding/json"
 	"errors"
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -65,5 +68,39 @@ func TestStoreKeepsFirstSeen(t *testing.T) {
 	must(t, err)
 	if e := r.Entries[0]; !e.FirstSeen.Equal(first) || !e.LastSeen.Equal(first.Add(time.Hour)) || len(c.New) != 0 {
 		t.Errorf("entry %+v, changes %+v", e, c)
+	}
+}
+
+// A record that would be too long to be read leaves out what is mild, and is
+// still one at the next run.
+func TestStoreStaysReadable(t *testing.T) {
+	o := outcome(
+		check.Finding{Kind: check.Info, Rule: "mild", Thing: "a", Title: strings.Repeat("m", 3000)},
+		check.Finding{Kind: check.Rootkit, Rule: "worst", Thing: "b", Title: strings.Repeat("w", 1000)},
+		check.Finding{Kind: check.Suspicious, Rule: "odd", Thing: "c", Title: strings.Repeat("o", 3000)},
+		check.Finding{Kind: check.Info, Rule: "mild", Thing: "d", Title: strings.Repeat("m", 3000)})
+	for _, tt := range []struct {
+		limit int
+		want  []string
+	}{{20000, []string{"mild", "worst", "odd", "mild"}}, {9000, []string{"worst", "odd"}}, {3000, []string{"worst"}}, {1000, nil}} {
+		st := emptyStore()
+		must(t, o[0].memory.Save(strings.Repeat("x", 200)))
+		_, _ = st.finish(time.Now(), time.Now(), "t", o)
+		data, left, err := st.encode(tt.limit)
+		must(t, err)
+		var got stored
+		must(t, json.Unmarshal(data, &got))
+		var rules []string
+		for _, e := range got.Last.Entries {
+			rules = append(rules, e.Rule)
+		}
+		if !slices.Equal(rules, tt.want) || left != 4-len(tt.want) || len(data) > tt.limit || got.Memory["c"] == nil {
+			t.Errorf("limit %d: %d bytes, %v, %d left out, memory %d", tt.limit, len(data), rules, left, len(got.Memory["c"]))
+		}
+	}
+	st := emptyStore()
+	st.Memory["small"], st.Memory["large"] = json.RawMessage(`1`), json.RawMessage(`"`+strings.Repeat("x", 2000)+`"`)
+	if _, _, err := st.encode(1000); err != nil || st.Memory["large"] != nil || st.Memory["small"] == nil {
+		t.Errorf("%v, %d memories", err, len(st.Memory))
 	}
 }

@@ -69,6 +69,15 @@ func (f *Finding) identify(name string) {
 	}
 }
 
+// Size is about how many bytes the finding takes.
+func (f *Finding) Size() int {
+	n := len(f.Rule) + len(f.Thing) + len(f.State) + len(f.Title) + len(f.Why) + len(f.Advice) + len(f.Wire) + len(f.Path) + len(f.Exe)
+	for k, v := range f.Evidence {
+		n += len(k) + len(v)
+	}
+	return n
+}
+
 func (k Kind) severity() int {
 	switch k {
 	case Rootkit:

@@ -160,6 +160,27 @@ func TestPrivileged(t *testing.T) {
 	}
 }
 
+// TestRootsProgramsComeFirst: a report has an end, and anybody can plant programs
+// of their own.
+func TestRootsProgramsComeFirst(t *testing.T) {
+	var found []string
+	s := &check.Scan{Memory: check.NewMemory(nil), Log: slog.New(slog.DiscardHandler), Emit: func(f check.Finding) { found = append(found, f.Path) }}
+	w := &tree{scan: s}
+	w.privileged = []privileged{
+		{path: "/opt/user", info: hostfile.Info{Mode: os.ModeSetuid, UID: 1000}},
+		{path: "/opt/group", info: hostfile.Info{Mode: os.ModeSetgid, UID: 0, GID: 1000}},
+		{path: "/opt/root", info: hostfile.Info{Mode: os.ModeSetuid}},
+		{path: "/opt/caps", info: hostfile.Info{UID: 1000}, caps: []byte{1}},
+		{path: "/opt/wheel", info: hostfile.Info{Mode: os.ModeSetgid, UID: 1000}},
+	}
+	if err := w.judgePrivileged(nil, true); err != nil {
+		t.Fatal(err)
+	}
+	if want := []string{"/opt/root", "/opt/caps", "/opt/wheel", "/opt/user", "/opt/group"}; !slices.Equal(found, want) {
+		t.Errorf("in the order %v", found)
+	}
+}
+
 // TestPrivilegedWithoutDatabase: the first run is what later ones compare with.
 func TestPrivilegedWithoutDatabase(t *testing.T) {
 	root := image(t, map[string]entry{"usr/bin/su": {"x", os.ModeSetuid | 0o755}, "usr/bin/new": {"x", 0o755}})

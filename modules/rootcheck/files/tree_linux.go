@@ -3,6 +3,7 @@
 package files
 
 import (
+	"cmp"
 	"context"
 	"encoding/hex"
 	"fmt"
@@ -183,6 +184,14 @@ func (p privileged) rights() string {
 	return strings.Join(list, ", ")
 }
 
+// rank is 0 for what only root can have made.
+func (p privileged) rank() int {
+	if len(p.caps) > 0 || p.info.Mode&fs.ModeSetuid != 0 && p.info.UID == 0 || p.info.Mode&fs.ModeSetgid != 0 && p.info.GID == 0 {
+		return 0
+	}
+	return 1
+}
+
 // privilegedMemory holds the programs of the first run and their rights.
 type privilegedMemory struct{ Rights map[string]string }
 
@@ -192,6 +201,9 @@ func (t *tree) judgePrivileged(owned map[string]string, database bool) error {
 	if !known {
 		memory.Rights = make(map[string]string)
 	}
+	// What gives root's rights comes first: anybody can plant programs of their
+	// own, and there is room for so many findings only.
+	slices.SortStableFunc(t.privileged, func(a, b privileged) int { return cmp.Compare(a.rank(), b.rank()) })
 	for _, p := range t.privileged {
 		switch {
 		case giveaway(p.path):
