@@ -29,11 +29,11 @@ func (r reader) String() string { return fmt.Sprintf("%s (process %d)", r.name, 
 // the name away: only the last is reached.
 type binding struct {
 	readers []reader
-	denied  bool // this process may not see who has it
+	unseen  error // why it may be that nobody was found who has it
 }
 
 // bindings finds the sockets that are bound to path, and who has them.
-func bindings(h paths.Host, home, path string) ([]binding, error) {
+func bindings(ctx context.Context, h paths.Host, home, path string) ([]binding, error) {
 	all, err := netstat.ProcUnix(h)
 	if err != nil {
 		return nil, err
@@ -50,7 +50,7 @@ func bindings(h paths.Host, home, path string) ([]binding, error) {
 	if len(found) == 0 {
 		return nil, nil
 	}
-	denied, err := proc.FDs(h, []string{"socket:["}, func(fd proc.FD) {
+	unseen, err := proc.FDs(ctx, h, []string{"socket:["}, func(fd proc.FD) {
 		if i, ok := inodes[fd.Target]; ok && !slices.ContainsFunc(found[i].readers, func(r reader) bool { return r.pid == fd.PID }) {
 			name := "?"
 			if st, err := proc.ReadStatus(h, fd.PID); err == nil {
@@ -60,22 +60,24 @@ func bindings(h paths.Host, home, path string) ([]binding, error) {
 		}
 	})
 	for i := range found {
-		found[i].denied = denied > 0 && len(found[i].readers) == 0
+		if len(found[i].readers) == 0 {
+			found[i].unseen = unseen.Err()
+		}
 	}
 	return found, err
 }
 
 // sockets looks for who reads execq and the queue.
-func sockets(_ context.Context, e *examination) []Finding {
-	return append(e.execq(), e.queueSocket()...)
+func sockets(ctx context.Context, e *examination) []Finding {
+	return append(e.execq(ctx), e.queueSocket(ctx)...)
 }
 
 // execq is where agentd sends requests to. It connects once: a socket that
 // another has bound since is not the one that it sends to.
-func (e *examination) execq() []Finding {
+func (e *examination) execq(ctx context.Context) []Finding {
 	path := e.Layout.ExecQueue()
 	p := e.process("execd")
-	there, bound, err := e.socket(path)
+	there, bound, err := e.socket(ctx, path)
 	if err != nil {
 		return []Finding{unchecked(err)}
 	}
@@ -91,8 +93,8 @@ func (e *examination) execq() []Finding {
 	}
 	var readers []reader
 	for _, b := range bound {
-		if b.denied {
-			return []Finding{unchecked(fmt.Errorf("who listens on %s: %w", path, fs.ErrPermission))}
+		if b.unseen != nil {
+			return []Finding{unchecked(fmt.Errorf("see who listens on %s: %w", path, b.unseen))}
 		}
 		readers = append(readers, e.strangers(b)...)
 	}
@@ -115,9 +117,9 @@ func (e *examination) strangers(b binding) []reader {
 }
 
 // queueSocket is where messages for OSSEC go.
-func (e *examination) queueSocket() []Finding {
+func (e *examination) queueSocket(ctx context.Context) []Finding {
 	path := e.Layout.Queue()
-	there, bound, err := e.socket(path)
+	there, bound, err := e.socket(ctx, path)
 	if err != nil {
 		return []Finding{unchecked(err)}
 	}
@@ -130,7 +132,7 @@ func (e *examination) queueSocket() []Finding {
 		return nil
 	case len(bound) == 0:
 		return []Finding{problem(fix, "nobody reads %s: events for OSSEC wait in the spool", path)}
-	case bound[len(bound)-1].denied:
+	case bound[len(bound)-1].unseen != nil:
 		return []Finding{good("somebody reads %s", path)}
 	}
 	var names []string
@@ -144,13 +146,13 @@ func (e *examination) queueSocket() []Finding {
 
 // socket says whether there is something at path, and the sockets bound to it:
 // nil where the system does not tell.
-func (e *examination) socket(path string) (there bool, bound []binding, err error) {
+func (e *examination) socket(ctx context.Context, path string) (there bool, bound []binding, err error) {
 	if _, err := os.Lstat(path); errors.Is(err, fs.ErrNotExist) {
 		return false, nil, nil
 	} else if err != nil {
 		return false, nil, err
 	}
-	bound, err = bindings(e.Host, e.Layout.Home, path)
+	bound, err = bindings(ctx, e.Host, e.Layout.Home, path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return true, nil, nil
 	}

@@ -87,6 +87,7 @@ type sysFolder struct {
 	read    bool // compare sizes with contents
 	alien   bool // container storage, where modes are those of other hosts
 	folders uint64
+	closed  uint64   // listed, but nobody may look at them: they may be folders
 	missing []string // listed, but not there when looked at
 }
 
@@ -145,7 +146,7 @@ func (w *sysWalk) Leave(f *walk.Folder, st walk.State) {
 		w.confirmHidden(f.Dir, f.Path, at.missing)
 	}
 	if f.FSType.CountsLinks() && f.Self.Nlink > 1 && at.folders+2 != f.Self.Nlink {
-		w.countLinks(f.Dir, f.Path, listing{f.Self, at.folders}, at.parent)
+		w.countLinks(f.Dir, f.Path, listing{f.Self, at.folders, at.closed}, at.parent)
 	}
 }
 
@@ -183,6 +184,7 @@ func (w *sysWalk) Entry(f *walk.Folder, e *walk.Entry, st walk.State) {
 	case hostfile.Gone(e.Err):
 		at.missing = append(at.missing, e.Text())
 	case e.Err != nil:
+		at.closed++
 	case e.Info.IsDir():
 		at.folders++
 	case e.Info.IsRegular():
@@ -306,8 +308,15 @@ func (w *sysWalk) compareSize(d *hostfile.Dir, full, name string, info hostfile.
 
 // listing is what one pass over a folder saw.
 type listing struct {
-	before  hostfile.Info
-	folders uint64
+	before          hostfile.Info
+	folders, closed uint64
+}
+
+// explains reports whether a folder with so many links may have what was listed.
+// Even root may not look at what a user mounted with FUSE.
+func (l listing) explains(links uint64) bool {
+	least := l.folders + 2
+	return least <= links && links <= least+l.closed
 }
 
 // countLinks compares a folder's link count, one for each subfolder and two,
@@ -315,17 +324,16 @@ type listing struct {
 // changed meanwhile is counted again.
 func (w *sysWalk) countLinks(d *hostfile.Dir, dir string, l listing, parent hostfile.Info) {
 	for range 4 {
-		counted := l.folders + 2
 		now, err := d.Info()
 		if err != nil || now.Nlink <= 1 {
 			return
 		}
 		onMount := now.Dev != parent.Dev && parent.Ino != 0
-		if counted == now.Nlink || onMount && counted+1 == now.Nlink {
+		if l.explains(now.Nlink) || onMount && l.explains(now.Nlink-1) {
 			return
 		}
 		if now.Mtime.Equal(l.before.Mtime) && now.Nlink == l.before.Nlink {
-			w.reportLinks(dir, counted, now.Nlink)
+			w.reportLinks(dir, l.folders+2, now.Nlink)
 			return
 		}
 		if l, err = w.recount(d); err != nil {
@@ -344,7 +352,11 @@ func (w *sysWalk) recount(d *hostfile.Dir) (listing, error) {
 		return l, err
 	}
 	err = eachName(d, func(name string) {
-		if info, err := d.Lstat(name); err == nil && info.IsDir() {
+		switch info, err := d.Lstat(name); {
+		case hostfile.Gone(err):
+		case err != nil:
+			l.closed++
+		case info.IsDir():
 			l.folders++
 		}
 	})

@@ -8,12 +8,12 @@
 package proc
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -184,26 +184,91 @@ type FD struct {
 	Target string // "socket:[1234]", "anon_inode:bpf-prog"
 }
 
+// Unseen counts the processes whose descriptors FDs could not look at, or not
+// all of them.
+type Unseen struct {
+	Denied int // that takes CAP_SYS_PTRACE
+	Cut    int // they have more than maxFDs
+}
+
+// Err is nil where nothing was left unseen.
+func (u Unseen) Err() error {
+	var denied, cut error
+	if u.Denied > 0 {
+		denied = fmt.Errorf("%d processes: %w", u.Denied, fs.ErrPermission)
+	}
+	if u.Cut > 0 {
+		cut = fmt.Errorf("%d processes have more than %d descriptors", u.Cut, maxFDs)
+	}
+	return errors.Join(denied, cut)
+}
+
+// Limits of what FDs looks at. Whoever may open a million descriptors may have a
+// thousand such processes.
+const (
+	maxFDs    = 1 << 16 // of one process
+	maxAllFDs = 1 << 22
+	fdChunk   = 1024
+)
+
 // FDs calls f with every descriptor of every process whose target begins with
-// one of the prefixes, and returns how many processes could not be looked at
-// because that takes CAP_SYS_PTRACE.
-func FDs(h paths.Host, prefixes []string, f func(FD)) (denied int, err error) {
+// one of the prefixes.
+func FDs(ctx context.Context, h paths.Host, prefixes []string, f func(FD)) (Unseen, error) {
 	pids, err := Pids(h)
 	if err != nil {
-		return 0, err
+		return Unseen{}, err
 	}
+	var unseen Unseen
+	room := maxAllFDs
 	for _, pid := range pids {
-		dir := h.ProcPath(strconv.Itoa(pid), "fd")
-		numbers, err := numbers(dir)
-		if errors.Is(err, fs.ErrPermission) {
-			denied++
+		n, cut, err := fdsOf(ctx, h, pid, min(maxFDs, room), func(fd FD) {
+			if slices.ContainsFunc(prefixes, func(p string) bool { return strings.HasPrefix(fd.Target, p) }) {
+				f(fd)
+			}
+		})
+		room -= n
+		switch {
+		case ctx.Err() != nil:
+			return unseen, ctx.Err()
+		case errors.Is(err, fs.ErrPermission):
+			unseen.Denied++
+		case cut:
+			unseen.Cut++
 		}
-		for _, n := range numbers {
-			to, err := os.Readlink(filepath.Join(dir, strconv.Itoa(n)))
-			if err == nil && slices.ContainsFunc(prefixes, func(p string) bool { return strings.HasPrefix(to, p) }) {
-				f(FD{PID: pid, Number: n, Target: to})
+	}
+	return unseen, nil
+}
+
+// fdsOf calls f with up to limit descriptors of a process, and returns how many
+// those were and whether there are more.
+func fdsOf(ctx context.Context, h paths.Host, pid, limit int, f func(FD)) (n int, cut bool, err error) {
+	dir := h.ProcPath(strconv.Itoa(pid), "fd")
+	d, err := os.Open(dir)
+	if err != nil {
+		return 0, false, err
+	}
+	defer d.Close()
+	for ctx.Err() == nil {
+		names, err := d.Readdirnames(fdChunk)
+		for _, name := range names {
+			if n == limit {
+				return n, true, nil
+			}
+			n++
+			number, err := strconv.Atoi(name)
+			if err != nil {
+				continue
+			}
+			if to, err := os.Readlink(dir + "/" + name); err == nil {
+				f(FD{PID: pid, Number: number, Target: to})
 			}
 		}
+		if errors.Is(err, io.EOF) {
+			return n, false, nil
+		}
+		if err != nil {
+			return n, false, err
+		}
 	}
-	return denied, nil
+	return n, false, ctx.Err()
 }

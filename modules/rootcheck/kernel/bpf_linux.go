@@ -31,7 +31,7 @@ func bpfPrograms(ctx context.Context, s *check.Scan) error {
 		s.Fault("list BPF programs", err)
 		return inventoryBySymbols(s)
 	}
-	hidden, err := check.Stable(ctx, func() (map[string]string, error) { return hiddenPrograms(s.Host, bpf.Programs) })
+	hidden, err := check.Stable(ctx, func() (map[string]string, error) { return hiddenPrograms(ctx, s.Host, bpf.Programs) })
 	if err != nil {
 		return err
 	}
@@ -42,7 +42,7 @@ func bpfPrograms(ctx context.Context, s *check.Scan) error {
 	if err != nil {
 		return err
 	}
-	keep := keepers{held: holders(s.Host)}
+	keep := keepers{held: holders(ctx, s.Host)}
 	if keep.pinned, err = pins(s.Host); err != nil {
 		s.Fault("list pinned BPF objects", err)
 	}
@@ -149,8 +149,8 @@ func inventoryBySymbols(s *check.Scan) error {
 
 // hiddenPrograms returns programs that a link, a process or the kernel's
 // symbols tell of and the listing lacks, with who told.
-func hiddenPrograms(h paths.Host, list func() ([]bpf.Program, error)) (map[string]string, error) {
-	held := holders(h)
+func hiddenPrograms(ctx context.Context, h paths.Host, list func() ([]bpf.Program, error)) (map[string]string, error) {
+	held := holders(ctx, h)
 	links, err := bpf.Links()
 	if err != nil && !errors.Is(err, errors.ErrUnsupported) {
 		return nil, err
@@ -197,11 +197,11 @@ func hiddenPrograms(h paths.Host, list func() ([]bpf.Program, error)) (map[strin
 
 // holders maps program ids to a process that has the program or a link to it
 // open. Without CAP_SYS_PTRACE it knows fewer.
-func holders(h paths.Host) map[uint32]int {
+func holders(ctx context.Context, h paths.Host) map[uint32]int {
 	held := make(map[uint32]int)
 	kinds := []string{"anon_inode:bpf-prog", "anon_inode:bpf_link", "anon_inode:[bpf-prog]", "anon_inode:[bpf_link]"}
 	// An error means fewer holders, as does a missing capability.
-	_, _ = proc.FDs(h, kinds, func(fd proc.FD) {
+	_, _ = proc.FDs(ctx, h, kinds, func(fd proc.FD) {
 		b, err := proc.ReadFile(h, fd.PID, "fdinfo/"+strconv.Itoa(fd.Number))
 		if err != nil {
 			return

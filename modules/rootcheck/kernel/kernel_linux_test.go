@@ -200,7 +200,7 @@ func TestHiddenProgram(t *testing.T) {
 	if i < 0 {
 		t.Fatal("the program is not loaded")
 	}
-	hidden, err := hiddenPrograms(paths.Host{}, func() ([]bpf.Program, error) { return slices.Delete(slices.Clone(whole), i, i+1), nil })
+	hidden, err := hiddenPrograms(t.Context(), paths.Host{}, func() ([]bpf.Program, error) { return slices.Delete(slices.Clone(whole), i, i+1), nil })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -249,7 +249,7 @@ func TestHelpers(t *testing.T) {
 	if err := os.WriteFile(h.ProcPath("self", "mountinfo"), text, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	hidden, err := hiddenPrograms(h, func() ([]bpf.Program, error) { return nil, nil })
+	hidden, err := hiddenPrograms(t.Context(), h, func() ([]bpf.Program, error) { return nil, nil })
 	if err != nil || !slices.Contains(slices.Collect(maps.Values(hidden)), filepath.Join(dir, "pinned")) {
 		t.Errorf("%v, %v", hidden, err)
 	}

@@ -44,16 +44,17 @@ func listeners(ctx context.Context, s *check.Scan) error {
 	if err != nil {
 		return err
 	}
-	held, denied, err := holders(s.Host)
+	held, unseen, err := holders(ctx, s.Host)
 	if err != nil {
 		return err
 	}
-	if denied > 0 {
-		s.Fault("see which process holds a socket", fmt.Errorf("%d processes: %w", denied, fs.ErrPermission))
+	if err := unseen.Err(); err != nil {
+		s.Fault("see which process holds a socket", err)
 	}
 	now := make(map[string]listener)
 	for inode, socket := range sockets {
-		l := listener{proto: socket.Proto, port: int(socket.Local.Port()), who: held[inode]}
+		l := listener{proto: socket.Proto, port: int(socket.Local.Port()), who: youngest(held[inode])}
+		l.who.exe = strings.TrimSuffix(l.who.exe, " (deleted)") // an upgrade makes no new service
 		if l.chosen(s.Host) {
 			if l.proto == "udp" {
 				continue // whoever asks a question over UDP has such a socket

@@ -3,6 +3,8 @@
 package network
 
 import (
+	"context"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -44,29 +46,38 @@ func Checks() []check.Check {
 	}
 }
 
-// holder is the process that has a socket open.
+// holder is a process that has a socket open.
 type holder struct {
 	pid int
 	exe string
 }
 
-// holders maps the inode of every socket to a process that has it, and returns
-// how many processes could not be looked at.
-func holders(h paths.Host) (map[uint32]holder, int, error) {
-	exes := make(map[int]string)
-	held := make(map[uint32]holder)
-	denied, err := proc.FDs(h, []string{"socket:["}, func(fd proc.FD) {
+// holders maps the inode of every socket to those that have it, one for each
+// program: what a program shares with another is the other's too.
+func holders(ctx context.Context, h paths.Host) (map[uint32][]holder, proc.Unseen, error) {
+	held := make(map[uint32][]holder)
+	var last holder
+	unseen, err := proc.FDs(ctx, h, []string{"socket:["}, func(fd proc.FD) {
 		text := strings.TrimSuffix(strings.TrimPrefix(fd.Target, "socket:["), "]")
 		inode, err := strconv.ParseUint(text, 10, 64)
 		if err != nil {
 			return
 		}
-		exe, ok := exes[fd.PID]
-		if !ok {
-			exe, _ = proc.Exe(h, fd.PID)
-			exes[fd.PID] = exe
+		if fd.PID != last.pid {
+			exe, _ := proc.Exe(h, fd.PID)
+			last = holder{fd.PID, exe}
 		}
-		held[uint32(inode)] = holder{fd.PID, exe}
+		who := slices.DeleteFunc(held[uint32(inode)], func(o holder) bool { return o.exe == last.exe })
+		held[uint32(inode)] = append(who, last)
 	})
-	return held, denied, err
+	return held, unseen, err
+}
+
+// youngest is the one with the highest pid of those that have a socket: a service manager that opened
+// it for a service comes before it.
+func youngest(list []holder) holder {
+	if len(list) == 0 {
+		return holder{}
+	}
+	return list[len(list)-1]
 }

@@ -10,9 +10,11 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -177,6 +179,7 @@ func TestPortMissingFromEveryListing(t *testing.T) {
 
 func TestPorts(t *testing.T) {
 	hidden := func(port int) string { return portText(port, "udp") }
+	always, never := func(int) bool { return true }, func(int) bool { return false }
 	var many []int
 	for port := 2000; port < 2100; port++ {
 		many = append(many, port)
@@ -185,20 +188,22 @@ func TestPorts(t *testing.T) {
 		name   string
 		used   func(round, port int) bool
 		listed func(round int) []int
-		surely bool
+		surely func(port int) bool
 		want   []string
 	}{
-		{"listed", func(_, p int) bool { return p == 53 }, func(int) []int { return []int{53} }, true, nil},
-		{"hidden", func(_, p int) bool { return p == 53 }, func(int) []int { return nil }, true, []string{hidden(53)}},
-		{"closed meanwhile", func(r, p int) bool { return p == 53 && r < 2 }, func(int) []int { return nil }, true, nil},
+		{"listed", func(_, p int) bool { return p == 53 }, func(int) []int { return []int{53} }, always, nil},
+		{"hidden", func(_, p int) bool { return p == 53 }, func(int) []int { return nil }, always, []string{hidden(53)}},
+		{"closed meanwhile", func(r, p int) bool { return p == 53 && r < 2 }, func(int) []int { return nil }, always, nil},
 		{"opened between listing and bind", func(_, p int) bool { return p == 53 }, func(r int) []int {
 			if r == 0 {
 				return nil
 			}
 			return []int{53}
-		}, true, nil},
-		{"bound by somebody who does not listen", func(_, p int) bool { return p == 53 }, func(int) []int { return nil }, false, []string{""}},
-		{"excessive", func(_, p int) bool { return slices.Contains(many, p) }, func(int) []int { return nil }, true, func() []string {
+		}, always, nil},
+		{"bound by somebody who does not listen", func(_, p int) bool { return p == 53 }, func(int) []int { return nil }, never, []string{""}},
+		{"bound by somebody who wants to hide another", func(_, p int) bool { return p == 3000 || slices.Contains(many, p) }, func(int) []int { return nil },
+			func(p int) bool { return p == 3000 }, append(make([]string, excessive), hidden(3000))},
+		{"excessive", func(_, p int) bool { return slices.Contains(many, p) }, func(int) []int { return nil }, always, func() []string {
 			list := []string{"Excessive number of 'udp' ports hidden. It maybe a false-positive or something really bad is going on."}
 			for _, p := range many[:excessive] {
 				list = append(list, hidden(p))
@@ -221,13 +226,53 @@ func TestPorts(t *testing.T) {
 					lists++
 					return m, nil
 				},
-				surely: func(int) bool { return c.surely },
+				surely: c.surely,
 			}
 			if err := p.run(t.Context()); err != nil {
 				t.Fatal(err)
 			}
 			expect(t, *found, c.want...)
 		})
+	}
+}
+
+// TestSharedSocket: a program is not excused by another that has the same socket.
+func TestSharedSocket(t *testing.T) {
+	l, err := net.Listen("tcp4", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	f, err := l.(*net.TCPListener).File()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	cat := exec.CommandContext(t.Context(), "/bin/cat") // waits for its input to end
+	cat.Stdout = f
+	in, err := cat.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cat.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer func() { in.Close(); cat.Wait() }()
+	info, err := f.Stat()
+	if err != nil {
+		t.Fatal(err)
+	}
+	held, _, err := holders(t.Context(), paths.Host{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var pids []int
+	for _, who := range held[uint32(info.Sys().(*syscall.Stat_t).Ino)] {
+		pids = append(pids, who.pid)
+	}
+	slices.Sort(pids)
+	if want := []int{os.Getpid(), cat.Process.Pid}; !slices.Equal(pids, want) {
+		t.Errorf("held by %v, want %v", pids, want)
 	}
 }
 

@@ -69,7 +69,7 @@ func listedPorts(h paths.Host, proto string) (map[int]bool, error) {
 
 // answers reports whether something on this machine accepts connections.
 func answers(ctx context.Context, port int) bool {
-	d := net.Dialer{Timeout: 5 * time.Second}
+	d := net.Dialer{Timeout: time.Second}
 	for _, host := range []string{"127.0.0.1", "::1"} {
 		if c, err := d.DialContext(ctx, "tcp", net.JoinHostPort(host, strconv.Itoa(port))); err == nil {
 			c.Close()
@@ -105,12 +105,28 @@ func (p ports) run(ctx context.Context) error {
 			return err
 		}
 	}
-	for i, port := range suspects {
-		if i == excessive {
-			p.reportExcessive()
-			break
+	return p.judge(ctx, suspects)
+}
+
+// judge counts what is sure apart from what may be innocent: anybody can bind a
+// thousand ports.
+func (p ports) judge(ctx context.Context, suspects []int) error {
+	hidden, bound := 0, 0
+	for _, port := range suspects {
+		if err := ctx.Err(); err != nil {
+			return err
 		}
-		p.report(port)
+		switch {
+		case p.surely(port):
+			if hidden++; hidden > excessive {
+				p.reportExcessive()
+				return nil
+			}
+			p.report(port)
+		case bound < excessive:
+			bound++
+			p.reportBound(port)
+		}
 	}
 	return nil
 }
@@ -150,18 +166,26 @@ func (p ports) round(ctx context.Context, suspects []int) ([]int, error) {
 	return slices.DeleteFunc(used, func(port int) bool { return after[port] }), err
 }
 
-func (p ports) report(port int) {
-	f := check.Finding{
-		Kind: check.Rootkit, Rule: "hidden", Thing: p.proto + " " + strconv.Itoa(port),
+// about is what both reports of a port say.
+func (p ports) about(port int) check.Finding {
+	return check.Finding{
+		Thing:  p.proto + " " + strconv.Itoa(port),
 		Title:  fmt.Sprintf("The %s port %d is in use, and neither /proc/net nor sock_diag lists it.", p.proto, port),
-		Why:    "The kernel refuses the port because a socket has it, and two listings leave that socket out: three times in a row.",
 		Advice: fmt.Sprintf("ss -anp 'sport = :%d'; connect to the port from another machine", port),
-		Wire:   portText(port, p.proto),
 	}
-	if !p.surely(port) {
-		f.Kind, f.Rule, f.Wire = check.Info, "bound", ""
-		f.Why = "Nothing answers there: most likely a program that has bound the port and does not listen. Kernels before 6.8 list no such sockets."
-	}
+}
+
+func (p ports) report(port int) {
+	f := p.about(port)
+	f.Kind, f.Rule, f.Wire = check.Rootkit, "hidden", portText(port, p.proto)
+	f.Why = "The kernel refuses the port because a socket has it, and two listings leave that socket out: three times in a row."
+	p.scan.Report(f)
+}
+
+func (p ports) reportBound(port int) {
+	f := p.about(port)
+	f.Kind, f.Rule = check.Info, "bound"
+	f.Why = "Nothing answers there: most likely a program that has bound the port and does not listen. Kernels before 6.8 list no such sockets."
 	p.scan.Report(f)
 }
 

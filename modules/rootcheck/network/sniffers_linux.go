@@ -29,7 +29,7 @@ type sniffer struct {
 // A filter on a packet socket is what backdoors such as BPFDoor wait behind
 // for their magic packet, without an open port and without promiscuity.
 func sniffers(ctx context.Context, s *check.Scan) error {
-	found, err := check.Stable(ctx, func() (map[sniffer]holder, error) { return snifferList(s) })
+	found, err := check.Stable(ctx, func() (map[sniffer]holder, error) { return snifferList(ctx, s) })
 	if err != nil {
 		return err
 	}
@@ -46,7 +46,7 @@ func sniffers(ctx context.Context, s *check.Scan) error {
 	return nil
 }
 
-func snifferList(s *check.Scan) (map[sniffer]holder, error) {
+func snifferList(ctx context.Context, s *check.Scan) (map[sniffer]holder, error) {
 	packets, err := packetSockets(s.Host)
 	if err != nil {
 		return nil, err
@@ -55,18 +55,23 @@ func snifferList(s *check.Scan) (map[sniffer]holder, error) {
 	if err != nil || len(packets)+len(raw) == 0 {
 		return nil, err
 	}
-	held, denied, err := holders(s.Host)
+	held, unseen, err := holders(ctx, s.Host)
 	if err != nil {
 		return nil, err
 	}
 	found := make(map[sniffer]holder)
 	add := func(inode uint32, kind string, filter bool) {
-		who, ok := held[inode]
-		if !ok && denied > 0 {
+		list := held[inode]
+		if len(list) == 0 && unseen.Denied > 0 {
 			s.Log.Debug("socket of a process that cannot be looked at", "kind", kind)
 			return
 		}
-		found[sniffer{who.exe, kind, filter}] = who
+		if len(list) == 0 {
+			list = []holder{{}}
+		}
+		for _, who := range list {
+			found[sniffer{who.exe, kind, filter}] = who
+		}
 	}
 	for _, p := range packets {
 		add(p.Inode, "packet", len(p.Filter) > 0)
@@ -151,6 +156,9 @@ func reportSniffer(s *check.Scan, key sniffer, who holder) {
 		f.Title = fmt.Sprintf("The program '%s' waits for packets behind a filter on a packet socket.", exe)
 		f.Why = "A backdoor needs no open port when it waits for one magic packet: BPFDoor and others do exactly this. Network tools that no package owns look the same."
 		f.Wire = fmt.Sprintf("Process executable '%s' has a packet socket with a filter. Possible backdoor or sniffer.", exe)
+	}
+	if strings.HasSuffix(key.exe, " (deleted)") {
+		f.Why += " The file was deleted or replaced since: after an upgrade, start the program anew."
 	}
 	if who.pid == 0 {
 		f.Why += " No process was found that holds it."

@@ -194,13 +194,13 @@ func (e *executables) report(r running, f check.Finding) {
 // memory: container runtimes run a sealed copy of themselves, so what they
 // start under that very name is expected.
 func (e *executables) memory(r running) {
-	kind := check.Suspicious
+	kind, rule := check.Suspicious, "memory"
 	if r.file == "/memfd:runc_cloned:/proc/self/exe" && containerRuntime(e.exes[r.stat.PPID]) {
-		kind = check.Info
+		kind, rule = check.Info, "runtime" // a rule of its own: it must not stand for another process of that name
 	}
 	name := event.SafeText(strings.TrimPrefix(r.file, "/memfd:"))
 	e.report(r, check.Finding{
-		Kind: kind, Rule: "memory", Thing: r.file,
+		Kind: kind, Rule: rule, Thing: r.file,
 		Title: fmt.Sprintf("A process runs from memory: memfd '%s'.", name),
 		Why:   "The program was never a file, so no scanner of files can have seen it. Malware does this; so do container runtimes and some sandboxes.",
 		Wire:  fmt.Sprintf("Process '%s' running from memory (memfd).", name),
@@ -220,15 +220,17 @@ func inSystemFolder(p string) bool {
 	return strings.HasPrefix(p, "/usr/") || strings.HasPrefix(p, "/bin/") || strings.HasPrefix(p, "/sbin/")
 }
 
-// deleted: after an upgrade the path is there again, or a package owns it.
+// deleted: after an upgrade the path is there again, or a package owns it. Where
+// everybody may write, a file of that name says nothing: it is a decoy in no time.
 func (e *executables) deleted(r running) {
 	f := check.Finding{
 		Kind: check.Suspicious, Rule: "deleted", Thing: r.file,
-		Title: fmt.Sprintf("The program '%s' was deleted while it runs.", event.SafeText(r.file)),
-		Why:   "Malware deletes its file after it has started. An upgrade that removed the file has the same effect.",
+		Title: fmt.Sprintf("The program '%s' was deleted or replaced while it runs.", event.SafeText(r.file)),
+		Why:   "Malware deletes its file after it has started. An upgrade that removed the file, or a build where everybody may write, has the same effect.",
 		Wire:  fmt.Sprintf("Process executable '%s' was deleted or replaced while running.", event.SafeText(r.file)),
 	}
-	if e.owned[r.file] != "" || e.touchable(r.pid, r.file) && exists(inRootOf(e.scan.Host, r.pid, r.file)) {
+	replaced := oddPlace(r.file) == "" && e.touchable(r.pid, r.file) && exists(inRootOf(e.scan.Host, r.pid, r.file))
+	if replaced || e.owned[r.file] != "" {
 		f.Kind, f.Rule, f.Wire = check.Info, "replaced", ""
 		f.Title = fmt.Sprintf("A process still runs the old version of '%s'.", event.SafeText(r.file))
 		f.Why = "The file was replaced, by an upgrade most likely, and the process has not been restarted."

@@ -80,21 +80,32 @@ func copyOf(t *testing.T, path string) {
 
 func TestDeletedExecutable(t *testing.T) {
 	testenv.Root(t)
-	program := filepath.Join(t.TempDir(), "deleted-program")
-	copyOf(t, program)
-	plant.Start(t, program, []string{"x"}, nil)
-	if err := os.Remove(program); err != nil {
+	decoyed := filepath.Join(t.TempDir(), "program")
+	// Not where everybody may write.
+	dir, err := os.MkdirTemp("/opt", "hids-test-")
+	if err != nil {
 		t.Fatal(err)
 	}
-	f := want(t, run(t, "executables", oddExecutables, paths.Host{}), "deleted", program)
-	if f.Kind != check.Suspicious || f.Wire != "Process executable '"+program+"' was deleted or replaced while running." {
-		t.Errorf("%+v", f)
+	defer os.RemoveAll(dir)
+	upgraded := filepath.Join(dir, "program")
+	for _, program := range []string{decoyed, upgraded} {
+		copyOf(t, program)
+		plant.Start(t, program, []string{"x"}, nil)
+		if err := os.Remove(program); err != nil {
+			t.Fatal(err)
+		}
+		f := want(t, run(t, "executables", oddExecutables, paths.Host{}), "deleted", program)
+		if f.Kind != check.Suspicious || f.Wire != "Process executable '"+program+"' was deleted or replaced while running." {
+			t.Errorf("%+v", f)
+		}
+		copyOf(t, program)
 	}
-
-	// An upgrade puts a new file there.
-	copyOf(t, program)
-	if f := want(t, run(t, "executables", oddExecutables, paths.Host{}), "replaced", program); f.Kind != check.Info || f.Wire != "" {
+	found := run(t, "executables", oddExecutables, paths.Host{})
+	if f := want(t, found, "replaced", upgraded); f.Kind != check.Info || f.Wire != "" {
 		t.Errorf("a replaced program is no alarm: %+v", f)
+	}
+	if f := want(t, found, "deleted", decoyed); f.Kind != check.Suspicious || f.Wire == "" {
+		t.Errorf("a decoy in /tmp hides the program: %+v", f)
 	}
 }
 
@@ -117,6 +128,21 @@ func TestMemoryExecutable(t *testing.T) {
 	f := want(t, run(t, "executables", oddExecutables, paths.Host{}), "memory", "/memfd:hids planted")
 	if f.Kind != check.Suspicious || f.Wire != "Process 'hids planted' running from memory (memfd)." {
 		t.Errorf("%+v", f)
+	}
+}
+
+// TestRuntimeInMemory: what a container runtime runs from memory stands for no
+// other process that calls its memory so.
+func TestRuntimeInMemory(t *testing.T) {
+	const name = "/memfd:runc_cloned:/proc/self/exe"
+	var kinds []check.Kind
+	s := &check.Scan{Emit: func(f check.Finding) { kinds = append(kinds, f.Kind) }}
+	e := &executables{scan: s, exes: map[int]string{10: "/usr/bin/runc", 20: "/tmp/x"}, reported: map[string]bool{}}
+	for _, parent := range []int{10, 20, 20} {
+		e.judge(running{stat: proc.Stat{PPID: parent}, exe: name + " (deleted)", file: name, deleted: true})
+	}
+	if want := []check.Kind{check.Info, check.Suspicious}; !slices.Equal(kinds, want) {
+		t.Errorf("found %v, want %v", kinds, want)
 	}
 }
 
