@@ -342,11 +342,6 @@ func (s *Store) save(st *stored) (err error) {
 			err = fmt.Errorf("remember: %w", err)
 		}
 	}()
-	f, err := os.CreateTemp(s.dir, stateFile+".*")
-	if err != nil {
-		return err
-	}
-	defer os.Remove(f.Name())
 	data, left, err := st.encode(maxStore)
 	if err != nil {
 		return err
@@ -354,6 +349,11 @@ func (s *Store) save(st *stored) (err error) {
 	if left > 0 {
 		s.log.Error("too much was found to remember all of it; the mildest findings are left out", "count", left, "limit_bytes", maxStore)
 	}
+	f, err := os.CreateTemp(s.dir, stateFile+".*")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(f.Name())
 	_, err = f.Write(data)
 	if err = errors.Join(err, giveToOwner(f, s.dir), datasync.File(f), f.Close()); err != nil {
 		return err

@@ -39,6 +39,9 @@ func (l listener) String() string {
 	return l.proto + " " + port + " " + l.who.exe
 }
 
+// deleted is what the kernel puts behind the name of a program whose file is gone.
+const deleted = " (deleted)"
+
 func listeners(ctx context.Context, s *check.Scan) error {
 	sockets, err := check.Stable(ctx, func() (map[uint32]netstat.Socket, error) { return openPorts(s.Host) })
 	if err != nil {
@@ -54,7 +57,7 @@ func listeners(ctx context.Context, s *check.Scan) error {
 	now := make(map[string]listener)
 	for inode, socket := range sockets {
 		l := listener{proto: socket.Proto, port: int(socket.Local.Port()), who: youngest(held[inode])}
-		l.who.exe = strings.TrimSuffix(l.who.exe, " (deleted)") // an upgrade makes no new service
+		l.who.exe = strings.TrimSuffix(l.who.exe, deleted) // an upgrade makes no new service
 		if l.chosen(s.Host) {
 			if l.proto == "udp" {
 				continue // whoever asks a question over UDP has such a socket
@@ -109,7 +112,7 @@ func compareListeners(s *check.Scan, now map[string]listener) error {
 		switch {
 		case !known:
 			memory.Known[name] = true
-		case !memory.Known[name]:
+		case !memory.Known[name] && !memory.Known[name+deleted]:
 			reportListener(s, now[name])
 		}
 	}

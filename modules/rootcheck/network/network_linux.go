@@ -73,8 +73,8 @@ func holders(ctx context.Context, h paths.Host) (map[uint32][]holder, proc.Unsee
 	return held, unseen, err
 }
 
-// youngest is the one with the highest pid of those that have a socket: a service manager that opened
-// it for a service comes before it.
+// youngest is the one with the highest pid of those that have a socket: a service
+// manager that opened it for a service comes before it.
 func youngest(list []holder) holder {
 	if len(list) == 0 {
 		return holder{}

@@ -236,8 +236,10 @@ func TestPorts(t *testing.T) {
 	}
 }
 
-// TestSharedSocket: a program is not excused by another that has the same socket.
-func TestSharedSocket(t *testing.T) {
+// inherits starts a program, which must be like cat, with a listening socket as
+// its output, and returns the socket.
+func inherits(t *testing.T, program string) (*os.File, *exec.Cmd) {
+	t.Helper()
 	l, err := net.Listen("tcp4", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -247,8 +249,8 @@ func TestSharedSocket(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer f.Close()
-	cat := exec.CommandContext(t.Context(), "/bin/cat") // waits for its input to end
+	t.Cleanup(func() { f.Close() })
+	cat := exec.CommandContext(t.Context(), program) // waits for its input to end
 	cat.Stdout = f
 	in, err := cat.StdinPipe()
 	if err != nil {
@@ -257,7 +259,13 @@ func TestSharedSocket(t *testing.T) {
 	if err := cat.Start(); err != nil {
 		t.Fatal(err)
 	}
-	defer func() { in.Close(); cat.Wait() }()
+	t.Cleanup(func() { in.Close(); cat.Wait() })
+	return f, cat
+}
+
+// TestSharedSocket: a program is not excused by another that has the same socket.
+func TestSharedSocket(t *testing.T) {
+	f, cat := inherits(t, "/bin/cat")
 	info, err := f.Stat()
 	if err != nil {
 		t.Fatal(err)
@@ -374,6 +382,36 @@ func TestNewListener(t *testing.T) {
 			"New listening socket: a port of the kernel's choice (tcp) by '"+self+"'.",
 			"New listening socket: port 81 (tcp) by '"+self+"'.")
 	}
+}
+
+// TestUpgradedListener: a service whose file was replaced is none that is new, and
+// neither is it when it runs the new file.
+func TestUpgradedListener(t *testing.T) {
+	if !plant.Isolated(t, plant.Network) {
+		return
+	}
+	program := filepath.Join(t.TempDir(), "service")
+	text, err := os.ReadFile("/bin/cat")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(program, text, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	f, _ := inherits(t, program)
+	f.Close() // it alone has the socket
+	_, memory := run(t, listeners, paths.Host{}, nil)
+	if !strings.Contains(string(memory), program) {
+		t.Fatalf("remembered: %s", memory)
+	}
+	if err := os.Remove(program); err != nil {
+		t.Fatal(err)
+	}
+	found, _ := run(t, listeners, paths.Host{}, memory)
+	expect(t, found)
+	memory = json.RawMessage(strings.ReplaceAll(string(memory), program, program+deleted))
+	found, _ = run(t, listeners, paths.Host{}, memory)
+	expect(t, found)
 }
 
 // TestQuietOnBusyHost opens and closes connections while the checks run that

@@ -157,7 +157,7 @@ func reportSniffer(s *check.Scan, key sniffer, who holder) {
 		f.Why = "A backdoor needs no open port when it waits for one magic packet: BPFDoor and others do exactly this. Network tools that no package owns look the same."
 		f.Wire = fmt.Sprintf("Process executable '%s' has a packet socket with a filter. Possible backdoor or sniffer.", exe)
 	}
-	if strings.HasSuffix(key.exe, " (deleted)") {
+	if strings.HasSuffix(key.exe, deleted) {
 		f.Why += " The file was deleted or replaced since: after an upgrade, start the program anew."
 	}
 	if who.pid == 0 {
