@@ -262,7 +262,7 @@ func TestSettings(t *testing.T) {
 		"proc/sys/kernel/modprobe":           "/sbin/modprobe\n",
 		"proc/sys/kernel/modules_disabled":   "1\n",
 		"proc/sys/kernel/randomize_va_space": "2\n",
-		"proc/cmdline":                       "BOOT_IMAGE=/vmlinuz-1 root=/dev/vda quiet\n",
+		"proc/cmdline":                       "BOOT_IMAGE=/vmlinuz-1 ostree=/ostree/boot.0/x/1 root=/dev/vda quiet\n",
 		"sys/kernel/uevent_helper":           "\n",
 		"proc/sys/fs/binfmt_misc/status":     "enabled\n",
 		"proc/sys/fs/binfmt_misc/cli":        "enabled\ninterpreter /usr/bin/cli\nflags:\n",
@@ -272,7 +272,7 @@ func TestSettings(t *testing.T) {
 	found, memory := run(t, kernelSettings, host(t, files), nil)
 	expect(t, found)
 
-	files["proc/cmdline"] = "BOOT_IMAGE=/vmlinuz-2 root=/dev/vda quiet\n"
+	files["proc/cmdline"] = "BOOT_IMAGE=/vmlinuz-2 ostree=/ostree/boot.1/x/0 root=/dev/vda quiet\n"
 	files["proc/sys/kernel/modules_disabled"] = "0\n"
 	files["proc/sys/kernel/core_pattern"] = "|/tmp/.x %P\n"
 	files["sys/kernel/uevent_helper"] = "/dev/shm/up\n"
@@ -294,6 +294,28 @@ func TestSettings(t *testing.T) {
 	expect(t, found, want...)
 	found, _ = run(t, kernelSettings, host(t, files), memory)
 	expect(t, found, want...) // still so
+}
+
+// TestStarted: an interpreter stands for what it runs.
+func TestStarted(t *testing.T) {
+	for command, want := range map[string]string{
+		"/usr/share/apport/apport -p%p":        "/usr/share/apport/apport",
+		"/bin/false":                           "/bin/false",
+		"/bin/sh":                              "/bin/sh",
+		"/bin/sh /tmp/x %p":                    "/tmp/x",
+		"/usr/bin/python3.11 /usr/lib/dump %p": "/usr/lib/dump",
+		"/bin/bash -c /tmp/x":                  "bash -c /tmp/x",
+		"/usr/bin/env A=1 /tmp/x":              "env A=1 /tmp/x",
+	} {
+		if got := started(strings.Fields(command)); got != want {
+			t.Errorf("%s starts %q, want %q", command, got, want)
+		}
+	}
+	h := host(t, map[string]string{
+		"proc/sys/kernel/random/boot_id": "boot-1\n", "bin/sh": "", "proc/sys/kernel/core_pattern": "|/bin/sh -c /tmp/x\n",
+	})
+	found, _ := run(t, kernelSettings, h, nil)
+	expect(t, found, "Kernel setting 'kernel.core_pattern' starts unknown program 'sh -c /tmp/x'.")
 }
 
 // TestSettingsAskPackages: with a database, a system folder is not enough.

@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"maps"
 	"os"
+	"path"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -91,7 +92,8 @@ func readSettings(s *check.Scan) map[string]string {
 // withoutImage drops the parameters that differ after every kernel upgrade.
 func withoutImage(cmdline string) string {
 	return strings.Join(slices.DeleteFunc(strings.Fields(cmdline), func(p string) bool {
-		return strings.HasPrefix(p, "BOOT_IMAGE=") || strings.HasPrefix(p, "initrd=")
+		name, _, _ := strings.Cut(p, "=")
+		return name == "BOOT_IMAGE" || name == "initrd" || name == "ostree"
 	}), " ")
 }
 
@@ -126,9 +128,9 @@ func programsOf(now map[string]string) map[string]string {
 	for name, value := range now {
 		switch {
 		case name == "kernel.core_pattern":
-			program, ok := strings.CutPrefix(value, "|")
-			if f := strings.Fields(program); ok && len(f) > 0 {
-				programs[name] = f[0]
+			command, ok := strings.CutPrefix(value, "|")
+			if f := strings.Fields(command); ok && len(f) > 0 {
+				programs[name] = started(f)
 			}
 		case name == "kernel.modprobe", name == "kernel.hotplug", name == "uevent_helper",
 			strings.HasPrefix(name, "release_agent."), strings.HasPrefix(name, "binfmt."):
@@ -138,6 +140,26 @@ func programsOf(now map[string]string) map[string]string {
 		}
 	}
 	return programs
+}
+
+// started is the program that a command is about: that of an interpreter is the
+// file it is told to run. A command without such a file is one that nobody owns.
+func started(command []string) string {
+	name := path.Base(command[0])
+	if len(command) == 1 || !interpreter(name) {
+		return command[0]
+	}
+	if path.IsAbs(command[1]) {
+		return command[1]
+	}
+	return strings.Join(append([]string{name}, command[1:]...), " ")
+}
+
+func interpreter(name string) bool {
+	return slices.Contains([]string{
+		"sh", "bash", "dash", "ash", "zsh", "ksh", "mksh", "busybox", "toybox", "env", "awk", "gawk", "mawk",
+		"node", "ruby", "lua", "php", "tclsh", "setsid", "nohup", "nice", "timeout", "systemd-run", "socat", "nc", "ncat",
+	}, name) || strings.HasPrefix(name, "python") || strings.HasPrefix(name, "perl")
 }
 
 // judgeProgram reports a program that root's kernel starts and no package
