@@ -254,19 +254,37 @@ func TestTrojans(t *testing.T) {
 		"usr/bin/login":  "exchanged",             // another sum than its package's
 		"usr/bin/pstree": words,                   // both
 		"usr/bin/awk":    "-> /etc/alternatives/", // dangling
+		"usr/bin/du":     "-> /opt/du",            // a link instead of its package's program
+		"opt/du":         "harmless",
+		"usr/bin/sh":     "-> dash", // a link to a package's program
+		"usr/bin/dash":   "test\n",
 		"var/lib/dpkg/info/a.md5sums": genuine + "  bin/ls\n" + genuine + "  usr/bin/login\n" +
-			genuine + "  usr/bin/pstree\n",
+			genuine + "  usr/bin/pstree\n" + genuine + "  usr/bin/du\n" + genuine + "  usr/bin/dash\n",
 		"var/lib/dpkg/info/a.list": "/bin/ls\n/usr/bin/login\n/usr/bin/pstree\n",
 		"var/lib/dpkg/status":      "Package: a\nStatus: install ok installed\n\n",
 	})
 	findings, _ := scanHost(t, host, &config.Rootcheck{}, "trojans")
-	want := []string{"package-checksum /bin/login", "signature /bin/ps", "signature /bin/pstree"}
+	want := []string{"package-checksum /bin/du", "package-checksum /bin/login", "signature /bin/ps", "signature /bin/pstree"}
 	if diff := cmp.Diff(want, things(findings)); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 	for _, f := range findings {
-		if f.Rule == "package-checksum" && f.Wire != "Trojaned version of file '/bin/login' detected. Signature used: 'package checksum' (a)." {
+		if f.Path == "/bin/login" && f.Wire != "Trojaned version of file '/bin/login' detected. Signature used: 'package checksum' (a)." {
 			t.Errorf("text %q", f.Wire)
+		}
+	}
+}
+
+// A program that is too large to be read to its end is not as its package has it.
+func TestPaddedProgram(t *testing.T) {
+	host := image(t, plant{"usr/bin/ls": "test\n", "usr/bin/ps": "test\n"})
+	must(t, os.Truncate(filepath.Join(host.Root, "usr/bin/ls"), maxProgram+1))
+	files, err := hostfile.New(host.Root)
+	must(t, err)
+	defer files.Close()
+	for name, want := range map[string]string{"/usr/bin/ls": "", "/usr/bin/ps": "d8e8fca2dc0f896fd7cb4cb0031ba249"} {
+		if got, err := sumAs(t.Context(), files, name, "md5"); err != nil || got != want {
+			t.Errorf("%s: %q, %v", name, got, err)
 		}
 	}
 }

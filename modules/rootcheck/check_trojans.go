@@ -25,7 +25,7 @@ import (
 )
 
 // maxProgram bounds what is read of one program, in bytes.
-const maxProgram = 256 << 20
+const maxProgram = 1 << 30
 
 // trojans verifies the programs and libraries that rootkits exchange against
 // the package database; what no package vouches for is searched for the words
@@ -204,9 +204,12 @@ func (t *trojanSearch) askPackages(ctx context.Context) error {
 	if t.s.Packages == nil {
 		return nil
 	}
-	list := make([]string, len(t.candidates))
-	for i, c := range t.candidates {
-		list[i] = c.resolved
+	var list []string
+	for _, c := range t.candidates {
+		list = append(list, c.path)
+		if c.resolved != c.path {
+			list = append(list, c.resolved)
+		}
 	}
 	found, err := t.s.Packages.Sums(ctx, list)
 	if err != nil {
@@ -217,7 +220,10 @@ func (t *trojanSearch) askPackages(ctx context.Context) error {
 	}
 	for i := range t.candidates {
 		c := &t.candidates[i]
-		c.sum, c.vouched = found[c.resolved]
+		// A file of a package that was made a link is not what the package has.
+		if c.sum, c.vouched = found[c.path]; !c.vouched {
+			c.sum, c.vouched = found[c.resolved]
+		}
 	}
 	return nil
 }
@@ -265,11 +271,14 @@ func (t *trojanSearch) search(ctx context.Context, c candidate) (*signature.Troj
 	if len(list) == 0 {
 		return nil, nil
 	}
-	f, _, err := t.s.FS.Open(c.path)
+	f, info, err := t.s.FS.Open(c.path)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
+	if info.Size > maxProgram {
+		t.s.Fault("search "+c.path, fmt.Errorf("larger than %d bytes: the rest is left out", maxProgram))
+	}
 	return signature.Match(ctx, io.LimitReader(f, maxProgram), list)
 }
 
@@ -295,22 +304,22 @@ func (t *trojanSearch) reportChanged(c candidate) {
 	}, c.path))
 }
 
-// sumAs hashes a file in the way that its package did.
+// sumAs hashes a file in the way that its package did. One that is too large for
+// that, as no program that is verified is, has no sum.
 func sumAs(ctx context.Context, files *hostfile.FS, p, algo string) (string, error) {
-	f, _, err := files.Open(p)
+	f, info, err := files.Open(p)
 	if err != nil {
 		return "", err
 	}
 	defer f.Close()
+	if info.Size > maxProgram {
+		return "", nil
+	}
 	h, err := hasher(algo)
 	if err != nil {
 		return "", err
 	}
-	n, err := io.Copy(h, io.LimitReader(f, maxProgram))
-	if err == nil && n == maxProgram {
-		err = fmt.Errorf("larger than %d bytes", maxProgram)
-	}
-	if err != nil {
+	if _, err := io.Copy(h, io.LimitReader(f, maxProgram)); err != nil {
 		return "", err
 	}
 	return hex.EncodeToString(h.Sum(nil)), ctx.Err()

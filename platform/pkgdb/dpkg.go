@@ -5,6 +5,7 @@ package pkgdb
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"io"
 	"io/fs"
 	"path"
@@ -113,7 +114,8 @@ func parseDiversions(data []byte) []diversion {
 }
 
 // eachInfo calls f with the contents of every info file that ends in suffix.
-// The contents are only valid during the call.
+// The contents are only valid during the call. One that can't be read keeps
+// nobody from the others, and is the error in the end.
 func eachInfo(ctx context.Context, files *hostfile.FS, suffix string, f func(pkg string, data []byte)) error {
 	d, err := files.OpenDir(dpkgInfo, true)
 	if err != nil {
@@ -125,6 +127,8 @@ func eachInfo(ctx context.Context, files *hostfile.FS, suffix string, f func(pkg
 		return err
 	}
 	var buf bytes.Buffer
+	var fault error
+	faults := 0
 	for _, name := range names {
 		base, ok := strings.CutSuffix(name, suffix)
 		if !ok {
@@ -134,12 +138,17 @@ func eachInfo(ctx context.Context, files *hostfile.FS, suffix string, f func(pkg
 			return err
 		}
 		if err := readInto(&buf, files, path.Join(dpkgInfo, name)); err != nil {
-			return err
+			faults++
+			fault = err
+			continue
 		}
 		pkg, _, _ := strings.Cut(base, ":")
 		f(pkg, buf.Bytes())
 	}
-	return nil
+	if faults > 1 {
+		return fmt.Errorf("%d files, the last: %w", faults, fault)
+	}
+	return fault
 }
 
 // readInto replaces the buffer's contents with the file's. A package that is

@@ -3,6 +3,7 @@
 package pkgdb
 
 import (
+	"bytes"
 	"errors"
 	"os"
 	"path/filepath"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"hids/platform/hostfile"
 	"hids/platform/paths"
 )
 
@@ -67,6 +69,32 @@ func TestDpkg(t *testing.T) {
 	md5 := Sum{Package: "bash", Algo: "md5", Hex: "0123456789abcdef0123456789abcdef"}
 	if diff := cmp.Diff(map[string]Sum{"/bin/bash": md5, "/usr/bin/bash": md5}, sums); diff != "" {
 		t.Errorf("sums (-want +got):\n%s", diff)
+	}
+}
+
+// TestDpkgWithAGap: a file that can't be read is told, and the others are read.
+func TestDpkgWithAGap(t *testing.T) {
+	h := tree(t, map[string]string{
+		"var/lib/dpkg/info/a.md5sums":   "0123456789abcdef0123456789abcdef  bin/a\n",
+		"var/lib/dpkg/info/b.md5sums/x": "",
+		"var/lib/dpkg/info/c.md5sums":   "0123456789abcdef0123456789abcdef  bin/c\n",
+	})
+	db, err := Open(h)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sums, err := db.Sums(t.Context(), []string{"/bin/a", "/bin/c"})
+	if !errors.Is(err, hostfile.ErrNotRegular) || len(sums) != 2 {
+		t.Errorf("%v, %v", sums, err)
+	}
+}
+
+// TestRowOfEmptyValues: a row takes no memory but its own.
+func TestRowOfEmptyValues(t *testing.T) {
+	head := bytes.Repeat([]byte{0}, 100)
+	head[0] = 100
+	if values, err := record(head); err != nil || len(values) != maxValues {
+		t.Errorf("%d values, %v", len(values), err)
 	}
 }
 

@@ -181,8 +181,12 @@ func (db *sqlite) local(size int64) int64 {
 	return least
 }
 
-// record splits a row into its values: numbers big-endian, text and blobs as
-// they are.
+// maxValues is how many values of a row are of interest: no table that is read
+// has more. A head full of empty ones would take a hundred times its size.
+const maxValues = 8
+
+// record splits a row into its first values: numbers big-endian, text and blobs
+// as they are.
 func record(row []byte) ([][]byte, error) {
 	head, n := varint(row)
 	if n == 0 || head > uint64(len(row)) || head < uint64(n) {
@@ -190,7 +194,7 @@ func record(row []byte) ([][]byte, error) {
 	}
 	kinds, data := row[n:head], row[head:]
 	var values [][]byte
-	for len(kinds) > 0 {
+	for len(kinds) > 0 && len(values) < maxValues {
 		kind, n := varint(kinds)
 		size := serialSize(kind)
 		if n == 0 || size > uint64(len(data)) {

@@ -3,8 +3,10 @@
 package check
 
 import (
+	"bytes"
 	"errors"
 	"log/slog"
+	"strings"
 	"testing"
 )
 
@@ -51,6 +53,18 @@ func TestMemory(t *testing.T) {
 	}
 	if NewMemory([]byte(`{"Ports":"x"}`)).Load(&got) {
 		t.Error("what does not fit must count as nothing")
+	}
+}
+
+// TestManyFaults: all are counted, and they do not fill the log.
+func TestManyFaults(t *testing.T) {
+	var log bytes.Buffer
+	s := &Scan{Check: "c", Log: slog.New(slog.NewTextHandler(&log, nil))}
+	for range 10 * maxLogged {
+		s.Fault("look", errors.New("no"))
+	}
+	if lines := strings.Count(log.String(), "\n"); s.Faults != 10*maxLogged || lines != maxLogged+1 {
+		t.Errorf("%d counted, %d logged", s.Faults, lines)
 	}
 }
 

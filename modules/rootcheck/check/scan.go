@@ -40,11 +40,20 @@ func (s *Scan) Report(f Finding) {
 	s.Emit(f)
 }
 
-// Fault notes that a part of the question has no answer: it is logged and
-// counted, and makes the run incomplete. A file that is gone is no fault.
+// maxLogged is how many faults of one check are logged. Anybody can make a
+// thousand things that can't be looked at, and the log must not be filled by it.
+const maxLogged = 100
+
+// Fault notes that a part of the question has no answer: it is logged, if it is
+// not one of very many, and counted, and makes the run incomplete. A file that is
+// gone is no fault.
 func (s *Scan) Fault(op string, err error) {
-	s.Faults++
-	s.Log.Warn("check could not look at everything", "check", s.Check, "op", op, "err", err)
+	switch s.Faults++; {
+	case s.Faults <= maxLogged:
+		s.Log.Warn("check could not look at everything", "check", s.Check, "op", op, "err", err)
+	case s.Faults == maxLogged+1:
+		s.Log.Warn("check could not look at very many things: the others are counted only", "check", s.Check, "logged", maxLogged)
+	}
 }
 
 // Packages answers what the host's package database knows of files, as

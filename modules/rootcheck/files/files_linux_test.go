@@ -14,6 +14,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sys/unix"
 
 	"hids/config"
 	"hids/internal/testenv"
@@ -166,17 +167,20 @@ func TestRootsProgramsComeFirst(t *testing.T) {
 	var found []string
 	s := &check.Scan{Memory: check.NewMemory(nil), Log: slog.New(slog.DiscardHandler), Emit: func(f check.Finding) { found = append(found, f.Path) }}
 	w := &tree{scan: s}
-	w.privileged = []privileged{
+	for _, p := range []privileged{
 		{path: "/opt/user", info: hostfile.Info{Mode: os.ModeSetuid, UID: 1000}},
 		{path: "/opt/group", info: hostfile.Info{Mode: os.ModeSetgid, UID: 0, GID: 1000}},
 		{path: "/opt/root", info: hostfile.Info{Mode: os.ModeSetuid}},
-		{path: "/opt/caps", info: hostfile.Info{UID: 1000}, caps: []byte{1}},
+		{path: "/opt/caps", info: hostfile.Info{UID: 1000}, caps: make([]byte, 20)},
+		{path: "/opt/namespace", info: hostfile.Info{UID: 1000}, caps: append(make([]byte, 20), 1, 0, 0, 0)},
 		{path: "/opt/wheel", info: hostfile.Info{Mode: os.ModeSetgid, UID: 1000}},
+	} {
+		w.privileged.add(p.roots(), p)
 	}
 	if err := w.judgePrivileged(nil, true); err != nil {
 		t.Fatal(err)
 	}
-	if want := []string{"/opt/root", "/opt/caps", "/opt/wheel", "/opt/user", "/opt/group"}; !slices.Equal(found, want) {
+	if want := []string{"/opt/root", "/opt/caps", "/opt/wheel", "/opt/user", "/opt/group", "/opt/namespace"}; !slices.Equal(found, want) {
 		t.Errorf("in the order %v", found)
 	}
 }
@@ -235,6 +239,53 @@ func TestNames(t *testing.T) {
 		"Program '/dev/shm/prog' present in shared memory.")
 }
 
+// TestLeasedProgram: a file in shared memory that can't be looked into is no file
+// without a program in it.
+func TestLeasedProgram(t *testing.T) {
+	root := image(t, map[string]entry{"dev/shm/prog": {"\x7fELF\x02\x01\x01", 0o755}, "dev/shm/short": {"x", 0}})
+	tree, err := hostfile.New(root)
+	if err != nil {
+		testenv.Skip(t, err.Error())
+	}
+	defer tree.Close()
+	s := &check.Scan{FS: tree, Config: &config.Rootcheck{}, Log: slog.New(slog.DiscardHandler), Memory: check.NewMemory(nil), Emit: func(check.Finding) {}}
+	if err := walked(t.Context(), s); err != nil || s.Faults != 0 {
+		t.Errorf("%v, %d faults, want none", err, s.Faults)
+	}
+	held, err := os.OpenFile(filepath.Join(root, "dev/shm/prog"), os.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer held.Close()
+	if _, err := unix.FcntlInt(held.Fd(), unix.F_SETLEASE, unix.F_WRLCK); err != nil {
+		testenv.Skip(t, "needs a file system with leases: "+err.Error())
+	}
+	if err := walked(t.Context(), s); err != nil || s.Faults != 1 {
+		t.Errorf("%v, %d faults, want one", err, s.Faults)
+	}
+}
+
+// TestPlantedLists: what anybody can plant is counted, and does not push out what
+// is root's.
+func TestPlantedLists(t *testing.T) {
+	var l listed[int]
+	for i := range maxListed + 7 {
+		l.add(false, i)
+	}
+	l.add(true, -1)
+	if all := l.all(); len(all) != maxListed+1 || all[0] != -1 || l.dropped != 7 {
+		t.Errorf("%d things, %d first, %d dropped", len(all), all[0], l.dropped)
+	}
+	s := &check.Scan{Config: &config.Rootcheck{}, Log: slog.New(slog.DiscardHandler), Memory: check.NewMemory(nil), Emit: func(check.Finding) {}}
+	w := &tree{ctx: t.Context(), scan: s}
+	for range maxListed + 1 {
+		w.oddNames.add(false, "/tmp/...")
+	}
+	if err := w.Finish(nil); err != nil || s.Faults != 1 {
+		t.Errorf("%v, %d faults, want one", err, s.Faults)
+	}
+}
+
 // TestDeepTree: a tree made to exhaust descriptors is a fault, not a crash.
 func TestDeepTree(t *testing.T) {
 	root := t.TempDir()
@@ -291,6 +342,15 @@ func TestLoader(t *testing.T) {
 		want = append(want, "System Audit: Library folder '/opt/closed' can be written by others than root.")
 	}
 	expect(t, found, want...)
+}
+
+// TestLongPreload: what is padded is told, and what can be read of it is read.
+func TestLongPreload(t *testing.T) {
+	root := image(t, map[string]entry{"etc/ld.so.preload": {"/lib/first.so\n" + strings.Repeat(" ", maxConf) + "/lib/last.so\n", 0}})
+	found, _ := run(t, loader, scan{root: root})
+	expect(t, found,
+		"File '/etc/ld.so.preload' is too long. Possible user level rootkit (hidden preload library).",
+		"Preload library '/lib/first.so' configured in /etc/ld.so.preload.")
 }
 
 func TestAccounts(t *testing.T) {

@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"path"
 	"slices"
@@ -27,7 +28,7 @@ const (
 
 // loader looks at what the dynamic loader puts into every program, ld.so(8).
 func loader(ctx context.Context, s *check.Scan) error {
-	text, err := s.FS.ReadFile(preloadFile, maxConf)
+	text, err := readPreload(s)
 	if err != nil && !hostfile.Gone(err) {
 		s.Fault("read preload file", err)
 	}
@@ -41,6 +42,28 @@ func loader(ctx context.Context, s *check.Scan) error {
 		inspectLibraryFolder(s, dir)
 	}
 	return ctx.Err()
+}
+
+// readPreload reads the beginning of the file, which the loader reads to its end:
+// one that is long is meant to be looked at no further.
+func readPreload(s *check.Scan) ([]byte, error) {
+	f, info, err := s.FS.Open(preloadFile)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	text, err := io.ReadAll(io.LimitReader(f, maxConf))
+	if info.Size > maxConf {
+		s.Report(check.Finding{
+			Kind: check.Suspicious, Rule: "long-preload", Thing: preloadFile, State: state(info, nil), Path: preloadFile, Severity: 10,
+			Title:    fmt.Sprintf("%s is longer than 1 MiB.", preloadFile),
+			Why:      "It names libraries that are loaded into every program, and has a line or none. Blanks or comments without end hide what comes behind them.",
+			Advice:   fmt.Sprintf("tr -s ' \\n' < %s | grep -v '^#' | head", preloadFile),
+			Evidence: map[string]string{"size": fmt.Sprint(info.Size)},
+			Wire:     fmt.Sprintf("File '%s' is too long. Possible user level rootkit (hidden preload library).", preloadFile),
+		})
+	}
+	return text, err
 }
 
 // preloadList splits the file as the loader does: at blanks and colons, without

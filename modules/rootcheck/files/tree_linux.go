@@ -3,8 +3,8 @@
 package files
 
 import (
-	"cmp"
 	"context"
+	"encoding/binary"
 	"encoding/hex"
 	"fmt"
 	"io/fs"
@@ -25,7 +25,8 @@ func (t *tree) judge() error {
 	t.reportDisagreements()
 	t.reportFrozen()
 	t.reportNames(owned)
-	return t.judgePrivileged(owned, t.scan.Packages != nil && err == nil)
+	// One file of the database that can't be read must not silence the rule.
+	return t.judgePrivileged(owned, t.scan.Packages != nil && (err == nil || len(owned) > 0))
 }
 
 // owners asks once about every file that may be reported.
@@ -33,8 +34,8 @@ func (t *tree) owners(ctx context.Context) (map[string]string, error) {
 	if t.scan.Packages == nil {
 		return nil, nil
 	}
-	ask := slices.Clone(t.oddNames)
-	for _, p := range t.privileged {
+	ask := t.oddNames.all()
+	for _, p := range t.privileged.all() {
 		ask = append(ask, p.path)
 	}
 	if len(ask) == 0 {
@@ -79,7 +80,7 @@ func (f frozen) expected() bool {
 }
 
 func (t *tree) reportFrozen() {
-	for _, f := range t.frozen {
+	for _, f := range t.frozen.all() {
 		if f.expected() {
 			continue
 		}
@@ -137,7 +138,7 @@ func usualHidden(name string) bool {
 }
 
 func (t *tree) reportNames(owned map[string]string) {
-	for _, p := range t.oddNames {
+	for _, p := range t.oddNames.all() {
 		if owned[p] != "" {
 			continue
 		}
@@ -184,12 +185,13 @@ func (p privileged) rights() string {
 	return strings.Join(list, ", ")
 }
 
-// rank is 0 for what only root can have made.
-func (p privileged) rank() int {
-	if len(p.caps) > 0 || p.info.Mode&fs.ModeSetuid != 0 && p.info.UID == 0 || p.info.Mode&fs.ModeSetgid != 0 && p.info.GID == 0 {
-		return 0
-	}
-	return 1
+// roots reports that only root can have made it so. Capabilities that hold in
+// the user namespace of somebody else (version 3 with a root of its own, see
+// capabilities(7)) anybody can give.
+func (p privileged) roots() bool {
+	const withRoot = 24 // bytes: the last 4 are the namespace's root
+	foreign := len(p.caps) == withRoot && binary.LittleEndian.Uint32(p.caps[withRoot-4:]) != 0
+	return len(p.caps) > 0 && !foreign || p.info.Mode&fs.ModeSetuid != 0 && p.info.UID == 0 || p.info.Mode&fs.ModeSetgid != 0 && p.info.GID == 0
 }
 
 // privilegedMemory holds the programs of the first run and their rights.
@@ -201,10 +203,7 @@ func (t *tree) judgePrivileged(owned map[string]string, database bool) error {
 	if !known {
 		memory.Rights = make(map[string]string)
 	}
-	// What gives root's rights comes first: anybody can plant programs of their
-	// own, and there is room for so many findings only.
-	slices.SortStableFunc(t.privileged, func(a, b privileged) int { return cmp.Compare(a.rank(), b.rank()) })
-	for _, p := range t.privileged {
+	for _, p := range t.privileged.all() {
 		switch {
 		case giveaway(p.path):
 			t.reportPrivileged(p, "giveaway", "With such rights it gives them to whoever starts it.", 10)

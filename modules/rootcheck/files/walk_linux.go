@@ -4,6 +4,7 @@ package files
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -22,6 +23,7 @@ import (
 const (
 	maxEntries = 3_000_000
 	maxOpened  = 4096 // files of shared memory that are looked into
+	maxListed  = 5000 // things of one sort; see listed
 )
 
 // tree looks at every entry of the host's local file systems once, for all
@@ -37,12 +39,36 @@ type tree struct {
 
 // facts is what the walk found.
 type facts struct {
-	privileged []privileged
-	frozen     []frozen
-	oddNames   []string
+	privileged listed[privileged]
+	frozen     listed[frozen]
+	oddNames   listed[string]
 	programs   []string // ELF files in shared memory
+	closed     int      // files of shared memory that could not be looked into,
+	why        error    // and why the last could not
 	disagree   []disagreement
 }
+
+// listed is what may have to be reported. Of what anybody can plant there is
+// only so much, so that it takes no memory without end; what only root can have
+// made comes first, and what others plant does not push it out.
+type listed[T any] struct {
+	roots, others []T
+	dropped       int
+}
+
+func (l *listed[T]) add(byRoot bool, v T) {
+	list := &l.others
+	if byRoot {
+		list = &l.roots
+	}
+	if len(*list) == maxListed {
+		l.dropped++
+		return
+	}
+	*list = append(*list, v)
+}
+
+func (l *listed[T]) all() []T { return slices.Concat(l.roots, l.others) }
 
 // place is a folder that is being listed.
 type place struct {
@@ -108,6 +134,16 @@ func (t *tree) Finish(err error) error {
 	if t.opened > maxOpened {
 		t.scan.Fault("look for programs in shared memory", fmt.Errorf("looked into %d of %d files", maxOpened, t.opened))
 	}
+	if t.closed > 0 {
+		t.scan.Fault("look for programs in shared memory", fmt.Errorf("%d files: %w", t.closed, t.why))
+	}
+	for what, n := range map[string]int{
+		"list programs with more rights": t.privileged.dropped, "list files that can't be changed": t.frozen.dropped, "list odd names": t.oddNames.dropped,
+	} {
+		if n > 0 {
+			t.scan.Fault(what, fmt.Errorf("%d are left out, %d is the limit", n, maxListed))
+		}
+	}
 	return t.judge()
 }
 
@@ -138,14 +174,14 @@ func (t *tree) Entry(f *walk.Folder, e *walk.Entry, st walk.State) {
 	if suspect(e.Name()) {
 		name := e.Text()
 		if full := path.Join(f.Path, name); oddName(f.Path, full, name) {
-			t.oddNames = append(t.oddNames, full)
+			t.oddNames.add(e.Err == nil && e.Info.UID == 0, full)
 		}
 	}
 	if e.Err != nil || e.Special() {
 		return
 	}
 	if e.Attr.Immutable || e.Attr.AppendOnly {
-		t.frozen = append(t.frozen, frozen{path.Join(f.Path, e.Text()), e.Info, e.Attr})
+		t.frozen.add(e.Info.UID == 0, frozen{path.Join(f.Path, e.Text()), e.Info, e.Attr})
 	}
 	if e.Info.IsRegular() {
 		t.file(f, e, st.(*place))
@@ -167,25 +203,41 @@ func (t *tree) file(f *walk.Folder, e *walk.Entry, at *place) {
 		}
 		// A setgid bit without the right to execute once meant locking.
 		if info.Mode&setid != 0 || len(p.caps) > 0 {
-			t.privileged = append(t.privileged, p)
+			t.privileged.add(p.roots(), p)
 		}
 	}
 	if at.shared {
-		if t.opened++; t.opened <= maxOpened && isELF(f.Dir, name) {
-			t.programs = append(t.programs, full)
-		}
+		t.lookInto(f.Dir, name, full)
 	}
 }
 
-func isELF(d *hostfile.Dir, name string) bool {
+// lookInto notes a program in shared memory.
+func (t *tree) lookInto(d *hostfile.Dir, name, full string) {
+	if t.opened++; t.opened > maxOpened {
+		return
+	}
+	switch elf, err := isELF(d, name); {
+	case hostfile.Gone(err), errors.Is(err, hostfile.ErrNotRegular):
+	case err != nil:
+		t.closed++
+		t.why = err
+	case elf:
+		t.programs = append(t.programs, full)
+	}
+}
+
+func isELF(d *hostfile.Dir, name string) (bool, error) {
 	f, _, err := d.Open(name)
 	if err != nil {
-		return false
+		return false, err
 	}
 	defer f.Close()
 	var magic [4]byte
 	_, err = io.ReadFull(f, magic[:])
-	return err == nil && string(magic[:]) == "\x7fELF"
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		return false, nil
+	}
+	return string(magic[:]) == "\x7fELF", err
 }
 
 // disagreement is a folder with two link counts.

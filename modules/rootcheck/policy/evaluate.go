@@ -107,7 +107,7 @@ func (e *evaluation) decide(res *Result, asked, held, absent int) {
 	case All:
 		truth = asked > 0 && held == asked
 	case None:
-		truth = asked > 0 && held == 0
+		truth = asked > 0 && held == 0 && e.err == nil // what was not read may be what must not be
 	}
 	switch {
 	case truth:

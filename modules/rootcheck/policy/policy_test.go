@@ -242,10 +242,12 @@ func TestNegationOfUnreadableIsUnknown(t *testing.T) {
 	if err := os.Truncate(big, maxContent+1); err != nil {
 		t.Fatal(err)
 	}
-	p := Parse("p", []byte("[too big] [any] []\nf:!"+big+" -> r:x;\n"))
-	results, err := Evaluate(t.Context(), p, testHost(t))
-	if err != nil || results[0].Outcome != Unknown {
-		t.Errorf("outcome %q, error %v; want unknown", results[0].Outcome, err)
+	for _, rule := range []string{"[any] []\nf:!" + big, "[none] []\nf:" + big} {
+		p := Parse("p", []byte("[too big] "+rule+" -> r:x;\n"))
+		results, err := Evaluate(t.Context(), p, testHost(t))
+		if err != nil || results[0].Outcome != Unknown {
+			t.Errorf("%s: outcome %q, error %v; want unknown", rule, results[0].Outcome, err)
+		}
 	}
 }
 

@@ -28,16 +28,19 @@ func ReadMountsOf(h paths.Host, pid string) (Mounts, error) {
 	list, err := proc.Mounts(h, pid)
 	for _, mount := range list {
 		sort, _, _ := strings.Cut(mount.FSType, ".")
+		// What is mounted over another comes behind it: over autofs what that
+		// was told to mount.
 		for _, c := range []struct {
-			names []string
-			set   map[string]bool
-		}{{made(), m.Made}, {remote(), m.Remote}, {images(), m.Image}} {
-			if slices.Contains(c.names, sort) {
+			is  bool
+			set map[string]bool
+		}{
+			{slices.Contains(made(), sort), m.Made}, {slices.Contains(remote(), sort), m.Remote}, {slices.Contains(images(), sort), m.Image},
+			{slices.Contains(strings.Split(mount.Options, ","), "nosuid"), m.NoSetid},
+		} {
+			delete(c.set, mount.Point)
+			if c.is {
 				c.set[mount.Point] = true
 			}
-		}
-		if slices.Contains(strings.Split(mount.Options, ","), "nosuid") {
-			m.NoSetid[mount.Point] = true
 		}
 	}
 	return m, err

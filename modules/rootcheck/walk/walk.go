@@ -22,8 +22,16 @@ import (
 // no rename can lead the walk astray.
 const maxDepth = 400
 
-// errDepth is the fault of what is deeper.
-var errDepth = fmt.Errorf("deeper than %d folders", maxDepth)
+// maxPath is how long the path of a folder may be, in bytes: no system call takes
+// a longer one (PATH_MAX). Folders can be nested deeper than that one by one, and
+// the names of what is in them would fill our memory.
+const maxPath = 4096
+
+// The faults of what is deeper.
+var (
+	errDepth = fmt.Errorf("deeper than %d folders", maxDepth)
+	errPath  = fmt.Errorf("folders whose paths are longer than %d bytes", maxPath)
+)
 
 // Visitor asks its question of what the walk comes by. Its methods are called
 // from one goroutine.
@@ -257,6 +265,10 @@ func (w *walker) descend(f *Folder, sub subfolder, states []State, depth int) {
 		}
 	}
 	if !slices.Contains(interested, true) {
+		return
+	}
+	if len(full) > maxPath {
+		w.fault(interested, "look into all of "+f.Path, errPath)
 		return
 	}
 	d, err := f.Dir.OpenDir(sub.name)

@@ -3,6 +3,7 @@
 package walk
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"os"
@@ -11,7 +12,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
+	gocmp "github.com/google/go-cmp/cmp"
 
 	"hids/internal/testenv"
 	"hids/platform/hostfile"
@@ -98,7 +99,7 @@ func TestOneWalkForAll(t *testing.T) {
 		if slices.Contains(together, Visitor(some)) {
 			slices.Sort(want)
 			slices.Sort(some.seen)
-			if diff := cmp.Diff(want, some.seen); diff != "" {
+			if diff := gocmp.Diff(want, some.seen); diff != "" {
 				t.Errorf("of some (-want +got):\n%s", diff)
 			}
 		}
@@ -106,7 +107,7 @@ func TestOneWalkForAll(t *testing.T) {
 		if slices.Contains(together, Visitor(all)) {
 			slices.Sort(want)
 			slices.Sort(all.seen)
-			if diff := cmp.Diff(want, all.seen); diff != "" {
+			if diff := gocmp.Diff(want, all.seen); diff != "" {
 				t.Errorf("of all (-want +got):\n%s", diff)
 			}
 		}
@@ -124,6 +125,42 @@ func TestFaultsReachTheInterested(t *testing.T) {
 	Walk(t.Context(), files, []Visitor{all, other})
 	if len(all.faults) > 0 || len(other.faults) != 1 || !strings.HasPrefix(other.faults[0], "look into /etc/d/") {
 		t.Errorf("faults %v and %v", all.faults, other.faults)
+	}
+}
+
+// TestLongPaths: nested folders do not make paths without end, and what is beside
+// them is seen.
+func TestLongPaths(t *testing.T) {
+	root := t.TempDir()
+	if err := os.WriteFile(filepath.Join(root, "z"), nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	r, err := os.OpenRoot(root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 20 {
+		if err := r.Mkdir(strings.Repeat("d", 255), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		next, err := r.OpenRoot(strings.Repeat("d", 255))
+		r.Close()
+		if err != nil {
+			t.Fatal(err)
+		}
+		r = next
+	}
+	r.Close()
+	files, err := hostfile.New(root)
+	if err != nil {
+		testenv.Skip(t, err.Error())
+	}
+	defer files.Close()
+	v := &visitor{roots: []string{"/"}}
+	Walk(t.Context(), files, []Visitor{v})
+	longest := slices.MaxFunc(v.seen, func(a, b string) int { return cmp.Compare(len(a), len(b)) })
+	if len(v.faults) != 1 || len(longest) < maxPath-256 || len(longest) > maxPath+1 || !slices.Contains(v.seen, "/z") {
+		t.Errorf("%d faults, the longest of %d names has %d bytes", len(v.faults), len(v.seen), len(longest))
 	}
 }
 
@@ -151,6 +188,10 @@ func TestMounts(t *testing.T) {
 24 21 0:23 / /snap/core ro,nodev - squashfs /dev/loop0 ro
 25 21 0:24 / /tmp rw,nosuid - tmpfs tmpfs rw
 26 21 0:25 / /net rw - autofs auto.net rw
+27 21 0:26 / /boot rw,nosuid - autofs systemd-1 rw
+28 27 0:27 / /boot rw - ext4 /dev/vda1 rw
+29 21 0:28 / /srv rw - ext4 /dev/vda2 rw
+30 29 0:29 / /srv rw - fuse.sshfs sshfs rw
 `
 	if err := os.WriteFile(filepath.Join(proc, "self", "mountinfo"), []byte(text), 0o644); err != nil {
 		t.Fatal(err)
@@ -163,8 +204,8 @@ func TestMounts(t *testing.T) {
 		}
 		return m
 	}
-	want := Mounts{set("/mnt/s3", "/net"), set("/var/www"), set("/snap/core"), set("/mnt/s3", "/tmp")}
-	if diff := cmp.Diff(want, got); diff != "" || err != nil {
+	want := Mounts{set("/mnt/s3", "/net", "/srv"), set("/var/www"), set("/snap/core"), set("/mnt/s3", "/tmp")}
+	if diff := gocmp.Diff(want, got); diff != "" || err != nil {
 		t.Errorf("%v (-want +got):\n%s", err, diff)
 	}
 }
