@@ -25,7 +25,7 @@ import (
 )
 
 // maxProgram bounds what is read of one program, in bytes.
-const maxProgram = 1 << 30
+const maxProgram = 256 << 20
 
 // trojans verifies the programs and libraries that rootkits exchange against
 // the package database; what no package vouches for is searched for the words
