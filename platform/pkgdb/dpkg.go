@@ -127,8 +127,7 @@ func eachInfo(ctx context.Context, files *hostfile.FS, suffix string, f func(pkg
 		return err
 	}
 	var buf bytes.Buffer
-	var fault error
-	faults := 0
+	var failed leftOut
 	for _, name := range names {
 		base, ok := strings.CutSuffix(name, suffix)
 		if !ok {
@@ -138,17 +137,32 @@ func eachInfo(ctx context.Context, files *hostfile.FS, suffix string, f func(pkg
 			return err
 		}
 		if err := readInto(&buf, files, path.Join(dpkgInfo, name)); err != nil {
-			faults++
-			fault = err
+			failed.add(err)
 			continue
 		}
 		pkg, _, _ := strings.Cut(base, ":")
 		f(pkg, buf.Bytes())
 	}
-	if faults > 1 {
-		return fmt.Errorf("%d files, the last: %w", faults, fault)
+	return failed.err()
+}
+
+// leftOut counts packages that can't be read and keeps the first reason.
+type leftOut struct {
+	first error
+	n     int
+}
+
+func (l *leftOut) add(err error) {
+	if l.n++; l.first == nil {
+		l.first = err
 	}
-	return fault
+}
+
+func (l *leftOut) err() error {
+	if l.n > 1 {
+		return fmt.Errorf("%w (and %d more packages)", l.first, l.n-1)
+	}
+	return l.first
 }
 
 // readInto replaces the buffer's contents with the file's. A package that is

@@ -40,6 +40,7 @@ func rpmFiles() []string {
 const (
 	maxRPMHeader = 32 << 20
 	maxRPMPages  = 1 << 22
+	maxJournal   = 1 << 18 // pages of SQLite's journal
 	maxRPMFiles  = 1 << 19 // of one package
 	maxRPMPath   = 4 << 10 // PATH_MAX of Linux
 )
@@ -62,7 +63,8 @@ func (r rpm) sums(ctx context.Context, files *hostfile.FS, q *query) error {
 	})
 }
 
-// each calls f with every file of every package.
+// each calls f with every file of every package. A header that makes no sense
+// leaves its package out.
 func (r rpm) each(ctx context.Context, files *hostfile.FS, f func(*rpmFile)) error {
 	db, info, err := files.Open(r.file)
 	if err != nil {
@@ -71,12 +73,16 @@ func (r rpm) each(ctx context.Context, files *hostfile.FS, f func(*rpmFile)) err
 	defer db.Close()
 	wal, closeWAL := openWAL(files, r.file+"-wal")
 	defer closeWAL()
+	var failed leftOut
 	err = rpmHeaders(db, info.Size, wal, func(header []byte) error {
-		if err := ctx.Err(); err != nil {
-			return err
+		if err := parseRPMHeader(header, f); err != nil {
+			failed.add(err)
 		}
-		return parseRPMHeader(header, f)
+		return ctx.Err()
 	})
+	if err == nil {
+		err = failed.err()
+	}
 	if err != nil && ctx.Err() == nil {
 		return fmt.Errorf("read %s: %w", r.file, err)
 	}

@@ -60,19 +60,24 @@ func splitRPMHeader(b []byte) (rpmHeader, error) {
 }
 
 // find returns the data from where an entry's begin, and how many there are;
-// none where the header lacks the entry or it is of another type.
+// none where the header lacks the entry, it is of another type, or there is no
+// room for as many.
 func (h rpmHeader) find(tag, kind uint32) ([]byte, int) {
 	be := binary.BigEndian
 	for e := h.index; len(e) >= 16; e = e[16:] {
 		if be.Uint32(e) != tag {
 			continue
 		}
-		offset, count := be.Uint32(e[8:]), be.Uint32(e[12:])
+		offset, count := int64(be.Uint32(e[8:])), int64(be.Uint32(e[12:]))
 		got := be.Uint32(e[4:])
 		if kind == typeInt8 && got == typeChar {
 			got = kind // states are of either
 		}
-		if got != kind || int64(offset) > int64(len(h.data)) || count > maxRPMFiles {
+		size := count
+		if kind == typeInt32 {
+			size *= 4
+		}
+		if got != kind || count > maxRPMFiles || offset+size > int64(len(h.data)) {
 			return nil, 0
 		}
 		return h.data[offset:], int(count)
@@ -80,31 +85,59 @@ func (h rpmHeader) find(tag, kind uint32) ([]byte, int) {
 	return nil, 0
 }
 
-// strings returns the strings of an entry.
-func (h rpmHeader) strings(tag, kind uint32) [][]byte {
+// texts are the strings of an entry. They are read one after the other: a list
+// of them would take more memory than the header.
+type texts struct {
+	data []byte
+	left int
+}
+
+func (h rpmHeader) texts(tag, kind uint32) texts {
 	data, n := h.find(tag, kind)
-	list := make([][]byte, 0, n)
-	for range n {
-		s, rest, ok := bytes.Cut(data, []byte{0})
+	return texts{data, n}
+}
+
+// next returns the next string; there is none behind one that does not end.
+func (t *texts) next() ([]byte, bool) {
+	end := bytes.IndexByte(t.data, 0)
+	if t.left == 0 || end < 0 {
+		t.left = 0
+		return nil, false
+	}
+	s := t.data[:end]
+	t.data, t.left = t.data[end+1:], t.left-1
+	return s, true
+}
+
+// list returns all of them, none if one does not end.
+func (t texts) list() [][]byte {
+	list := make([][]byte, 0, t.left)
+	for n := t.left; len(list) < n; {
+		s, ok := t.next()
 		if !ok {
 			return nil
 		}
-		list, data = append(list, s), rest
+		list = append(list, s)
 	}
 	return list
 }
 
-// numbers returns the 32-bit numbers of an entry.
-func (h rpmHeader) numbers(tag uint32) []uint32 {
+// numbers are the 32-bit numbers of an entry.
+type numbers struct {
+	data []byte
+	n    int
+}
+
+func (h rpmHeader) numbers(tag uint32) numbers {
 	data, n := h.find(tag, typeInt32)
-	if n > len(data)/4 {
-		return nil
+	return numbers{data, n}
+}
+
+func (l numbers) at(i int, otherwise uint32) uint32 {
+	if i < l.n {
+		return binary.BigEndian.Uint32(l.data[4*i:])
 	}
-	list := make([]uint32, n)
-	for i := range list {
-		list[i] = binary.BigEndian.Uint32(data[4*i:])
-	}
-	return list
+	return otherwise
 }
 
 // parseRPMHeader calls f with each file of a package.
@@ -113,29 +146,32 @@ func parseRPMHeader(b []byte, f func(*rpmFile)) error {
 	if err != nil {
 		return err
 	}
-	name := h.strings(tagName, typeString)
-	if len(name) != 1 {
+	names := h.texts(tagName, typeString)
+	name, ok := names.next()
+	if !ok || names.left > 0 {
 		return errRPM
 	}
-	dirs, dirOf := h.strings(tagDirNames, typeStrings), h.numbers(tagDirIndexes)
-	bases := h.strings(tagBaseNames, typeStrings)
-	if len(bases) != len(dirOf) {
-		return errRPM
-	}
-	digests := h.strings(tagFileDigests, typeStrings)
+	return h.files(rpmFile{pkg: string(name), algo: h.digestAlgo()}, f)
+}
+
+func (h rpmHeader) files(file rpmFile, f func(*rpmFile)) error {
+	dirs, dirOf := h.texts(tagDirNames, typeStrings).list(), h.numbers(tagDirIndexes)
+	bases, digests := h.texts(tagBaseNames, typeStrings), h.texts(tagFileDigests, typeStrings)
 	flags, verify := h.numbers(tagFileFlags), h.numbers(tagFileVerify)
 	states, nStates := h.find(tagFileStates, typeInt8)
-	file := rpmFile{pkg: string(name[0]), algo: h.digestAlgo()}
-	for i, base := range bases {
-		if int64(dirOf[i]) >= int64(len(dirs)) || len(dirs[dirOf[i]])+len(base) > maxRPMPath {
+	if bases.left != dirOf.n {
+		return errRPM
+	}
+	for i := range dirOf.n {
+		base, ok := bases.next()
+		dir := int64(dirOf.at(i, 0))
+		if !ok || dir >= int64(len(dirs)) || len(dirs[dir])+len(base) > maxRPMPath {
 			return errRPM
 		}
-		file.path = append(append(file.path[:0], dirs[dirOf[i]]...), base...)
-		file.digest, file.flags, file.verify, file.state = nil, at(flags, i, 0), at(verify, i, ^uint32(0)), 0
-		if i < len(digests) {
-			file.digest = digests[i]
-		}
-		if i < min(nStates, len(states)) {
+		file.path = append(append(file.path[:0], dirs[dir]...), base...)
+		file.digest, _ = digests.next()
+		file.flags, file.verify, file.state = flags.at(i, 0), verify.at(i, ^uint32(0)), 0
+		if i < nStates {
 			file.state = states[i]
 		}
 		f(&file)
@@ -143,18 +179,10 @@ func parseRPMHeader(b []byte, f func(*rpmFile)) error {
 	return nil
 }
 
-func at(list []uint32, i int, otherwise uint32) uint32 {
-	if i < len(list) {
-		return list[i]
-	}
-	return otherwise
-}
-
 // digestAlgo names the sum of the package's files, a number of OpenPGP (RFC
 // 9580, section 9.5); before rpm 4.6 it was always MD5.
 func (h rpmHeader) digestAlgo() string {
-	n := h.numbers(tagFileDigestAlgo)
-	switch at(n, 0, 1) {
+	switch h.numbers(tagFileDigestAlgo).at(0, 1) {
 	case 1:
 		return "md5"
 	case 2:

@@ -263,7 +263,10 @@ func (db *sqlite) readJournal(wal *os.File) error {
 	db.wal, db.walSize, db.journal = wal, info.Size(), map[uint32]int64{}
 	pending := map[uint32]int64{}
 	frame := make([]byte, frameLen+db.page)
-	for at := int64(headLen); at+int64(len(frame)) <= db.walSize && len(pending) < maxRPMPages; at += int64(len(frame)) {
+	for at := int64(headLen); at+int64(len(frame)) <= db.walSize; at += int64(len(frame)) {
+		if len(pending) > maxJournal || len(db.journal) > maxJournal {
+			return errRPM
+		}
 		if _, err := wal.ReadAt(frame, at); err != nil {
 			return err
 		}

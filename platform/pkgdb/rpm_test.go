@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -237,6 +238,73 @@ func TestRPMAmplified(t *testing.T) {
 	}
 }
 
+// TestRPMMemory: what a database claims to hold takes no more memory than what
+// it does hold.
+func TestRPMMemory(t *testing.T) {
+	const claimed = 4 << 20
+	row := append([]byte{0x82, 0x80, 0x80, 0x04}, make([]byte, claimed)...) // a head of values without content
+	var amplified header
+	amplified.strings(tagName, typeString, "p")
+	for _, tag := range []uint32{tagBaseNames, tagDirNames, tagFileDigests} {
+		amplified.add(tag, typeStrings, maxRPMFiles, nil)
+	}
+	for name, read := range map[string]func(){
+		"row": func() {
+			if values, err := record(row); len(values) != maxValues || err != nil {
+				t.Errorf("row: %d values, %v", len(values), err)
+			}
+		},
+		"header": func() {
+			if err := parseRPMHeader(amplified.bytes(), func(*rpmFile) { t.Error("a file") }); err != nil {
+				t.Errorf("header: %v", err)
+			}
+		},
+	} {
+		if got := allocated(read); got > 64<<10 {
+			t.Errorf("%s: takes %d bytes", name, got)
+		}
+	}
+}
+
+// TestRPMLargeHeader: a package of as many files as a kernel's, which takes
+// little beside the header itself.
+func TestRPMLargeHeader(t *testing.T) {
+	const files = 60_000
+	bases, dirs := make([]string, files), make([]string, files)
+	digests, dirOf := make([]string, files), make([]uint32, files)
+	for i := range files {
+		bases[i], dirs[i], dirOf[i] = fmt.Sprintf("file%d.ko.xz", i), fmt.Sprintf("/usr/lib/modules/%0150d/", i), uint32(i)
+		digests[i] = strings.Repeat("a", 64)
+	}
+	var h header
+	h.strings(tagName, typeString, "kernel")
+	h.strings(tagBaseNames, typeStrings, bases...)
+	h.strings(tagDirNames, typeStrings, dirs...)
+	h.strings(tagFileDigests, typeStrings, digests...)
+	h.numbers(tagDirIndexes, dirOf...)
+	whole, seen := h.bytes(), 0
+	if len(whole) < 14<<20 {
+		t.Fatalf("the header has %d bytes", len(whole))
+	}
+	got := allocated(func() {
+		if err := parseRPMHeader(whole, func(f *rpmFile) { seen += len(f.digest) }); err != nil {
+			t.Error(err)
+		}
+	})
+	if seen != 64*files || got > 2<<20 {
+		t.Errorf("%d bytes of sums, takes %d bytes", seen, got)
+	}
+}
+
+// allocated is how many bytes a function asks for.
+func allocated(f func()) uint64 {
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	f()
+	runtime.ReadMemStats(&after)
+	return after.TotalAlloc - before.TotalAlloc
+}
+
 func TestTwoDatabases(t *testing.T) {
 	h := tree(t, map[string]string{
 		"var/lib/dpkg/info/x":      "",
@@ -263,6 +331,15 @@ func TestTwoDatabases(t *testing.T) {
 	sums, err := db.Sums(t.Context(), []string{"/bin/tool", "/etc/app.conf"})
 	if diff := cmp.Diff(map[string]Sum{"/bin/tool": {"one", "sha256", "aa"}}, sums); diff != "" || err != nil {
 		t.Errorf("sums: %v (-want +got):\n%s", err, diff)
+	}
+
+	// So is a header that makes no sense, and what is behind it answers.
+	if err := os.WriteFile(h.Path("/var/lib/rpm/Packages.db"), ndbFile(madeUp("bad")[:40], madeUp("one")), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	got, err = db.Owners(t.Context(), []string{"/usr/bin/tool"})
+	if !errors.Is(err, errRPM) || got["/usr/bin/tool"] != "one" {
+		t.Errorf("behind a damaged header: %v, %v", got, err)
 	}
 
 	// A damaged database is an error, and the others answer all the same.
