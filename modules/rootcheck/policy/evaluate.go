@@ -69,6 +69,7 @@ type evaluation struct {
 	rule    *Rule
 	details []Detail
 	err     error // the first thing that could not be looked at
+	failed  int   // how many there were
 }
 
 // verdict is the answer to a condition. absent is a false one whose question
@@ -141,7 +142,7 @@ func (e *evaluation) reported() []Detail {
 
 func (e *evaluation) ask(ctx context.Context, c *Condition) verdict {
 	var v verdict
-	before := e.err
+	before := e.failed
 	switch c.Type {
 	case FileType:
 		v = e.askFiles(c)
@@ -157,7 +158,7 @@ func (e *evaluation) ask(ctx context.Context, c *Condition) verdict {
 	}
 	// What could not be read is neither so nor otherwise. OSSEC takes it for
 	// the opposite.
-	return verdict{holds: !v.holds && e.err == before} //nolint:errorlint // the question is whether another fault has been kept
+	return verdict{holds: !v.holds && e.failed == before}
 }
 
 // askFiles is true for the first path of the list that answers yes (OSSEC 4.3
@@ -198,6 +199,7 @@ func (e *evaluation) file(path string, content *Pattern) verdict {
 }
 
 func (e *evaluation) fail(err error) {
+	e.failed++
 	if e.err == nil {
 		e.err = err
 	}

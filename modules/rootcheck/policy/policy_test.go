@@ -233,20 +233,72 @@ f:@RCL@/A;
 	}
 }
 
-func TestNegationOfUnreadableIsUnknown(t *testing.T) {
+// TestUnreadableIsUnknown: what can't be read is neither so nor otherwise, in
+// every mode, unless another condition decides.
+func TestUnreadableIsUnknown(t *testing.T) {
 	dir := t.TempDir()
-	big := filepath.Join(dir, "big")
-	if err := os.WriteFile(big, nil, 0o600); err != nil {
-		t.Fatal(err)
+	big, there := filepath.Join(dir, "big"), filepath.Join(dir, "there")
+	for name, size := range map[string]int64{big: maxContent + 1, there: 0} {
+		if err := os.WriteFile(name, nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Truncate(name, size); err != nil {
+			t.Fatal(err)
+		}
 	}
-	if err := os.Truncate(big, maxContent+1); err != nil {
-		t.Fatal(err)
+	for rule, want := range map[string]Outcome{
+		"[any] []\nf:BIG -> r:x;":                       Unknown,
+		"[any] []\nf:!BIG -> r:x;":                      Unknown,
+		"[any] []\nf:BIG -> r:x;\nf:!BIG -> r:y;":       Unknown,
+		"[any] []\nf:BIG -> r:x;\nf:THERE;":             Fail,
+		"[all] []\nf:THERE;\nf:BIG -> r:x;":             Unknown,
+		"[none] []\nf:BIG -> r:x;":                      Unknown,
+		"[none] []\nf:!BIG -> r:x;":                     Unknown,
+		"[none] []\nd:DIR -> ^big$ -> r:x;":             Unknown,
+		"[none] []\nf:DIR/none;\nf:BIG -> r:x;":         Unknown,
+		"[none] []\nf:DIR/none;":                        Fail,
+		"[none required] []\nf:BIG -> r:x;":             Unknown,
+		"[none] []\nf:DIR/none;\nf:DIR/none -> r:none;": Fail,
+	} {
+		text := strings.NewReplacer("BIG", big, "THERE", there, "DIR", dir).Replace(rule)
+		results, err := Evaluate(t.Context(), Parse("p", []byte("[rule] "+text+"\n")), testHost(t))
+		if err != nil || results[0].Outcome != want {
+			t.Errorf("%q: outcome %q, error %v; want %q", rule, results[0].Outcome, err, want)
+		}
 	}
-	for _, rule := range []string{"[any] []\nf:!" + big, "[none] []\nf:" + big} {
-		p := Parse("p", []byte("[too big] "+rule+" -> r:x;\n"))
+}
+
+// TestDeepIsUnknown: what is too deep to be looked at is not taken for what is not
+// there, and what is behind it is looked at.
+func TestDeepIsUnknown(t *testing.T) {
+	for name, levels := range map[string]int{"d": maxDepth + 3, strings.Repeat("d", 250): 20} {
+		dir := t.TempDir()
+		if err := os.WriteFile(filepath.Join(dir, "z"), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		r, err := os.OpenRoot(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range levels {
+			if err := r.Mkdir(name, 0o755); err != nil {
+				t.Fatal(err)
+			}
+			next, err := r.OpenRoot(name)
+			r.Close()
+			if err != nil {
+				t.Fatal(err)
+			}
+			r = next
+		}
+		if err := r.WriteFile("y", nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		r.Close()
+		p := Parse("p", []byte("[deep] [any] []\nd:"+dir+" -> ^y$;\n[behind] [any] []\nd:"+dir+" -> ^z$;\n"))
 		results, err := Evaluate(t.Context(), p, testHost(t))
-		if err != nil || results[0].Outcome != Unknown {
-			t.Errorf("%s: outcome %q, error %v; want unknown", rule, results[0].Outcome, err)
+		if err != nil || results[0].Outcome != Unknown || results[1].Outcome != Fail {
+			t.Errorf("%d levels: %v, %v, %v", levels, results[0].Outcome, results[1].Outcome, err)
 		}
 	}
 }

@@ -65,6 +65,7 @@ func (h *Host) Registry(key, value string, data func(string) bool) (bool, error)
 // Limits of one walk.
 const (
 	maxDepth   = 256
+	maxPath    = 4096 // bytes, PATH_MAX of Linux: longer ones can't be opened
 	maxEntries = 2_000_000
 	nameChunk  = 4096
 )
@@ -83,7 +84,10 @@ func (h *Host) Walk(ctx context.Context, dir string, fn func(path, base string))
 		return err
 	}
 	w := walk{ctx: ctx, fn: fn, skipNFS: h.SkipNFS, leave: h.Leave}
-	return w.dir(d, dir, 0)
+	if err := w.dir(d, dir, 0); err != nil {
+		return err
+	}
+	return w.stopped
 }
 
 type walk struct {
@@ -92,6 +96,7 @@ type walk struct {
 	skipNFS bool
 	leave   func(path string) bool // may be nil
 	entries int
+	stopped error // of the first thing that was not looked at
 }
 
 // dir visits an open folder and closes it. Folders that can't be opened below
@@ -129,16 +134,29 @@ func (w *walk) entry(d *hostfile.Dir, full, name string, depth int) error {
 	if err != nil {
 		return nil
 	}
+	if len(full) >= maxPath {
+		w.stop(full)
+		return nil
+	}
 	w.fn(full, name)
 	if !info.IsDir() || w.leave != nil && w.leave(full) {
 		return nil
 	}
 	if depth == maxDepth {
-		return fmt.Errorf("list %s: deeper than %d folders", full, maxDepth)
+		w.stop(full)
+		return nil
 	}
 	sub, err := d.OpenDir(name)
 	if err != nil {
 		return nil
 	}
 	return w.dir(sub, full, depth+1)
+}
+
+// stop notes that something is not looked at. Whoever plants it must not keep us
+// from what is behind it.
+func (w *walk) stop(full string) {
+	if w.stopped == nil {
+		w.stopped = fmt.Errorf("look into %s: deeper than %d folders or %d bytes", full, maxDepth, maxPath)
+	}
 }
