@@ -50,6 +50,7 @@ type FSType uint64
 // Magic numbers, from linux/magic.h and the file systems' own headers.
 const (
 	aufs      FSType = 0x61756673
+	autofs    FSType = 0x187
 	btrfs     FSType = 0x9123683e
 	cgroup    FSType = 0x27e0eb
 	cgroup2   FSType = 0x63677270
@@ -101,7 +102,7 @@ func (t FSType) Network() bool {
 // Synthetic reports whether the kernel makes its files up.
 func (t FSType) Synthetic() bool {
 	switch t {
-	case procfs, sysfs, cgroup, cgroup2, hugetlbfs, mqueue, devpts,
+	case procfs, sysfs, autofs, cgroup, cgroup2, hugetlbfs, mqueue, devpts,
 		securityfs, selinuxfs, debugfs, tracefs, bpffs, configfs, pstorefs,
 		fusectl, binfmtfs, rpcpipefs, efivarfs, nsfs:
 		return true

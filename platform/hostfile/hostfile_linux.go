@@ -236,6 +236,19 @@ func (d *Dir) FSType() (FSType, error) {
 	return FSType(uint32(st.Type)), nil
 }
 
+// Automount reports whether an entry is a place where something would be mounted
+// if somebody looked into it, and nothing is. To ask mounts nothing.
+func (d *Dir) Automount(name string) bool {
+	fd, err := d.openat(name, unix.O_PATH) // with O_DIRECTORY it would mount
+	if err != nil {
+		return false
+	}
+	defer unix.Close(fd)
+	var st unix.Statfs_t
+	err = ignoringEINTR(func() error { return unix.Fstatfs(fd, &st) })
+	return err == nil && FSType(uint32(st.Type)) == autofs
+}
+
 func fstat(f *os.File) (Info, error) {
 	var st unix.Stat_t
 	if err := ignoringEINTR(func() error { return unix.Fstat(int(f.Fd()), &st) }); err != nil {

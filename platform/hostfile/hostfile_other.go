@@ -105,6 +105,10 @@ func (d *Dir) EndsAt(name string, size int64) (Info, bool, error) {
 // FSType says on which file system the folder is; 0: unknown.
 func (d *Dir) FSType() (FSType, error) { return 0, nil }
 
+// Automount reports whether an entry is a place where something would be mounted
+// if somebody looked into it; false: unknown.
+func (d *Dir) Automount(string) bool { return false }
+
 func fstat(f *os.File) (Info, error) { return fromStd(f.Stat()) }
 
 // fromStd has no link count, so nothing is concluded from it.

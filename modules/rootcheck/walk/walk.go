@@ -18,19 +18,25 @@ import (
 	"hids/platform/hostfile"
 )
 
-// maxDepth is how deep a walk goes. Each level keeps a descriptor open, so that
-// no rename can lead the walk astray.
-const maxDepth = 400
+// Limits of a walk: whoever plants folders must not exhaust us.
+const (
+	// Each level keeps a descriptor open, so that no rename can lead the walk
+	// astray.
+	maxDepth = 400
 
-// maxPath is how long the path of a folder may be, in bytes: no system call takes
-// a longer one (PATH_MAX). Folders can be nested deeper than that one by one, and
-// the names of what is in them would fill our memory.
-const maxPath = 4096
+	maxWaiting = 64 << 20 // bytes that folders take which are to be looked into
 
-// The faults of what is deeper.
+	// MaxPath is how long the path of a folder may be, in bytes: no system call
+	// takes a longer one (PATH_MAX). Folders can be nested deeper than that one by
+	// one, and the names of what is in them would fill our memory.
+	MaxPath = 4096
+)
+
+// Why a walk does not go into a folder.
 var (
-	errDepth = fmt.Errorf("deeper than %d folders", maxDepth)
-	errPath  = fmt.Errorf("folders whose paths are longer than %d bytes", maxPath)
+	errDepth   = fmt.Errorf("deeper than %d folders", maxDepth)
+	errPath    = fmt.Errorf("path is longer than %d bytes", MaxPath)
+	errWaiting = errors.New("too many folders in folders")
 )
 
 // Visitor asks its question of what the walk comes by. Its methods are called
@@ -95,13 +101,25 @@ type walker struct {
 	reader   *hostfile.Reader
 	visitors []Visitor
 	reached  []map[string]bool // roots of each visitor that it was asked about
+	stops    [][]stop          // for each visitor
+	waiting  int               // bytes, see maxWaiting
+}
+
+// stop is a limit that the walk came to: the first place, and how many.
+type stop struct {
+	why   error
+	first string
+	n     int
 }
 
 // Walk goes through the host for all visitors, and finishes them. A root that
 // lies in what another visitor walks is met on the way; one that is not there
 // is no fault.
 func Walk(ctx context.Context, files *hostfile.FS, visitors []Visitor) []error {
-	w := &walker{ctx: ctx, files: files, reader: hostfile.NewReader(), visitors: visitors, reached: make([]map[string]bool, len(visitors))}
+	w := &walker{
+		ctx: ctx, files: files, reader: hostfile.NewReader(), visitors: visitors,
+		reached: make([]map[string]bool, len(visitors)), stops: make([][]stop, len(visitors)),
+	}
 	var begin []string
 	for i, v := range visitors {
 		w.reached[i] = make(map[string]bool)
@@ -114,6 +132,7 @@ func Walk(ctx context.Context, files *hostfile.FS, visitors []Visitor) []error {
 	}
 	errs := make([]error, len(visitors))
 	for i, v := range visitors {
+		w.tellStops(i)
 		errs[i] = v.Finish(ctx.Err())
 	}
 	return errs
@@ -152,10 +171,36 @@ func (w *walker) fault(interested []bool, op string, err error) {
 	}
 }
 
+// stop notes that a folder is not gone into. Whoever plants folders can plant
+// many, so they are one fault.
+func (w *walker) stop(interested []bool, full string, why error) {
+	for i := range w.visitors {
+		if !interested[i] {
+			continue
+		}
+		at := slices.IndexFunc(w.stops[i], func(s stop) bool { return errors.Is(s.why, why) })
+		if at < 0 {
+			at = len(w.stops[i])
+			w.stops[i] = append(w.stops[i], stop{why: why, first: full})
+		}
+		w.stops[i][at].n++
+	}
+}
+
+func (w *walker) tellStops(visitor int) {
+	for _, s := range w.stops[visitor] {
+		err := s.why
+		if s.n > 1 {
+			err = fmt.Errorf("%w (and %d more folders)", err, s.n-1)
+		}
+		w.visitors[visitor].Fault("look into "+s.first, err)
+	}
+}
+
 // folder looks at an open folder, then at those in it, and closes it.
 func (w *walker) folder(f *Folder, interested []bool, above []State, depth int) {
 	defer f.Dir.Close()
-	if err := w.identify(f, depth); err != nil {
+	if err := w.identify(f); err != nil {
 		w.fault(interested, "look into "+f.Path, err)
 		return
 	}
@@ -170,7 +215,9 @@ func (w *walker) folder(f *Folder, interested []bool, above []State, depth int) 
 	if !wanted {
 		return
 	}
+	before := w.waiting
 	folders := w.list(f, states)
+	defer func() { w.waiting = before }()
 	for i, v := range w.visitors {
 		if states[i] != nil {
 			v.Leave(f, states[i])
@@ -188,10 +235,7 @@ func (w *walker) folder(f *Folder, interested []bool, above []State, depth int) 
 }
 
 // identify asks for the file system only where another one begins.
-func (w *walker) identify(f *Folder, depth int) (err error) {
-	if depth > maxDepth {
-		return errDepth
-	}
+func (w *walker) identify(f *Folder) (err error) {
 	if f.Self, err = f.Dir.Info(); err != nil {
 		return err
 	}
@@ -207,7 +251,11 @@ func (w *walker) identify(f *Folder, depth int) (err error) {
 type subfolder struct {
 	name  string
 	nlink uint64
+	mount bool // another file system begins there
 }
+
+// size is about what a folder takes that waits.
+func (s subfolder) size() int { return len(s.name) + 64 }
 
 // rank puts the system's folders before those with people's data.
 func rank(name string) int {
@@ -228,7 +276,7 @@ func (w *walker) list(f *Folder, states []State) []subfolder {
 		e = Entry{Entry: entry}
 		e.Info, e.Attr, e.Err = entry.Statx()
 		if e.Err == nil && e.Info.IsDir() && !e.Attr.Automount {
-			folders = append(folders, subfolder{e.Text(), e.Info.Nlink})
+			folders = w.wait(folders, f, subfolder{e.Text(), e.Info.Nlink, e.Info.Dev != f.Self.Dev}, states)
 		}
 		failed := e.Err != nil && !hostfile.Gone(e.Err)
 		for i, v := range w.visitors {
@@ -244,6 +292,16 @@ func (w *walker) list(f *Folder, states []State) []subfolder {
 		w.fault(present(states), "list "+f.Path, err)
 	}
 	return folders
+}
+
+// wait adds a folder that is to be looked into to the others.
+func (w *walker) wait(folders []subfolder, f *Folder, sub subfolder, states []State) []subfolder {
+	if w.waiting+sub.size() > maxWaiting {
+		w.stop(present(states), path.Join(f.Path, sub.name), errWaiting)
+		return folders
+	}
+	w.waiting += sub.size()
+	return append(folders, sub)
 }
 
 func present(states []State) []bool {
@@ -264,12 +322,17 @@ func (w *walker) descend(f *Folder, sub subfolder, states []State, depth int) {
 			w.reached[i][full] = true
 		}
 	}
-	if !slices.Contains(interested, true) {
+	switch {
+	case !slices.Contains(interested, true):
 		return
-	}
-	if len(full) > maxPath {
-		w.fault(interested, "look into all of "+f.Path, errPath)
+	case depth > maxDepth:
+		w.stop(interested, full, errDepth)
 		return
+	case len(full) > MaxPath:
+		w.stop(interested, full, errPath)
+		return
+	case sub.mount && f.Dir.Automount(sub.name):
+		return // to open it would mount something
 	}
 	d, err := f.Dir.OpenDir(sub.name)
 	if err != nil {
