@@ -6,6 +6,8 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
+	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -73,6 +75,7 @@ type scan struct {
 	db     check.Packages
 	memory json.RawMessage
 	live   bool
+	log    io.Writer // nil: nobody reads it
 }
 
 // run asks one check, and returns the findings and what it remembers.
@@ -83,10 +86,14 @@ func run(t testing.TB, f func(context.Context, *check.Scan) error, c scan) ([]ch
 		testenv.Skip(t, err.Error())
 	}
 	defer tree.Close()
+	log := slog.New(slog.DiscardHandler)
+	if c.log != nil {
+		log = slog.New(slog.NewTextHandler(c.log, nil))
+	}
 	var found []check.Finding
 	s := &check.Scan{
 		Host: paths.Host{Root: c.root}, FS: tree, Check: "test", Config: &config.Rootcheck{}, Live: c.live,
-		Log: slog.New(slog.DiscardHandler), Memory: check.NewMemory(c.memory), Packages: c.db,
+		Log: log, Memory: check.NewMemory(c.memory), Packages: c.db,
 		Emit: func(f check.Finding) { found = append(found, f) },
 	}
 	if err := f(t.Context(), s); err != nil {
@@ -286,6 +293,86 @@ func TestPlantedLists(t *testing.T) {
 	}
 }
 
+// TestPlantedPrograms: what any user can plant, in a folder that is looked at
+// early, pushes out nothing of root's, and what there is no room for is told.
+func TestPlantedPrograms(t *testing.T) {
+	testenv.Root(t)
+	const setuid, users = os.ModeSetuid | 0o755, maxListed + 20
+	tree := map[string]entry{
+		"usr/local/bin/root":   {"x", setuid},
+		"usr/local/bin/daemon": {"x", setuid},
+		"usr/lib/.../kit":      {},
+	}
+	for i := range users {
+		tree[fmt.Sprintf("dev/shm/%d", i)] = entry{"x", setuid}
+		tree[fmt.Sprintf("dev/shm/%d ", i)] = entry{}
+	}
+	root := image(t, tree)
+	if err := os.Chmod(filepath.Join(root, "dev/shm"), 0o1777); err != nil {
+		t.Fatal(err)
+	}
+	for name := range tree {
+		if strings.HasPrefix(name, "dev/shm/") || strings.HasSuffix(name, "daemon") {
+			if err := os.Lchown(filepath.Join(root, name), 1000, 1000); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.Chmod(filepath.Join(root, name), tree[name].mode|0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	var log strings.Builder
+	found, _ := run(t, walked, scan{root: root, db: database{}, log: &log})
+	for _, want := range []string{"/usr/local/bin/root", "/usr/local/bin/daemon", "/usr/lib/..."} {
+		if !slices.ContainsFunc(found, func(f check.Finding) bool { return f.Path == want }) {
+			t.Errorf("%s was pushed out", want)
+		}
+	}
+	if len(found) != 2*maxListed+3 {
+		t.Errorf("%d findings", len(found))
+	}
+	for _, want := range []string{`op="list programs with more rights" err="20 are left out`, `op="list odd names" err="20 are left out`} {
+		if !strings.Contains(log.String(), want) {
+			t.Errorf("not told: %s in\n%s", want, log.String())
+		}
+	}
+}
+
+// TestAutomounted: a walk begins anew in what an automounter mounted in a folder
+// that is not listed, unless it is gone by then or not wanted.
+func TestAutomounted(t *testing.T) {
+	const line = "43 42 0:43 / %s rw - xfs /dev/vdc rw\n"
+	proc := t.TempDir()
+	mount := func(points ...string) {
+		text := "42 1 0:42 / /net rw - autofs auto.net rw\n"
+		for _, p := range points {
+			text += fmt.Sprintf(line, p)
+		}
+		if err := os.MkdirAll(filepath.Join(proc, "self"), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(proc, "self/mountinfo"), []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	mount("/net/disk", "/net/brief", "/var/lib/docker/x")
+	s := &check.Scan{Host: paths.Host{Proc: proc}, Live: true, Config: &config.Rootcheck{}, Log: slog.New(slog.DiscardHandler)}
+	v, err := fileSystem(t.Context(), s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	mount("/net/disk", "/var/lib/docker/x")
+	var wanted []string
+	for _, dir := range append(v.Roots(), "/net") {
+		if v.Wants(dir, nil) {
+			wanted = append(wanted, dir)
+		}
+	}
+	if !slices.Equal(wanted, []string{"/", "/net/disk"}) {
+		t.Errorf("begins in %q", wanted)
+	}
+}
+
 // TestDeepTree: a tree made to exhaust descriptors is a fault, not a crash.
 func TestDeepTree(t *testing.T) {
 	root := t.TempDir()
@@ -351,6 +438,29 @@ func TestLongPreload(t *testing.T) {
 	expect(t, found,
 		"File '/etc/ld.so.preload' is too long. Possible user level rootkit (hidden preload library).",
 		"Preload library '/lib/first.so' configured in /etc/ld.so.preload.")
+}
+
+// TestPaddedLoader: padding keeps nothing of what is in front of it from being
+// found, and is told.
+func TestPaddedLoader(t *testing.T) {
+	pad := strings.Repeat("# padding\n", maxConf/10+1)
+	root := image(t, map[string]entry{
+		"lib/ld-linux.so.2":   {"\x7fELF...\x00/bin/.ld.so\x00" + strings.Repeat("\x00", maxLoader), 0o755},
+		"etc/ld.so.conf":      {"/opt/open\n" + pad, 0},
+		"etc/ld.so.conf.d/sh": {},
+		"opt/open/x":          {},
+	})
+	if err := os.Chmod(filepath.Join(root, "opt/open"), 0o777); err != nil {
+		t.Fatal(err)
+	}
+	var log strings.Builder
+	found, _ := run(t, loader, scan{root: root, log: &log})
+	expect(t, found,
+		"Dynamic loader '/lib/ld-linux.so.2' does not use /etc/ld.so.preload. Possible user level rootkit (patched loader).",
+		"System Audit: Library folder '/opt/open' can be written by others than root.")
+	if strings.Count(log.String(), "level=WARN") != 2 {
+		t.Error(log.String())
+	}
 }
 
 func TestAccounts(t *testing.T) {

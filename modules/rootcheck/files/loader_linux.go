@@ -47,12 +47,7 @@ func loader(ctx context.Context, s *check.Scan) error {
 // readPreload reads the beginning of the file, which the loader reads to its end:
 // one that is long is meant to be looked at no further.
 func readPreload(s *check.Scan) ([]byte, error) {
-	f, info, err := s.FS.Open(preloadFile)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	text, err := io.ReadAll(io.LimitReader(f, maxConf))
+	text, info, err := readHead(s.FS, preloadFile, maxConf)
 	if info.Size > maxConf {
 		s.Report(check.Finding{
 			Kind: check.Suspicious, Rule: "long-preload", Thing: preloadFile, State: state(info, nil), Path: preloadFile, Severity: 10,
@@ -64,6 +59,23 @@ func readPreload(s *check.Scan) ([]byte, error) {
 		})
 	}
 	return text, err
+}
+
+// readHead reads a regular file up to a limit: whoever pads one must not keep us
+// from what it begins with.
+func readHead(files *hostfile.FS, p string, limit int64) ([]byte, hostfile.Info, error) {
+	f, info, err := files.Open(p)
+	if err != nil {
+		return nil, info, err
+	}
+	defer f.Close()
+	text, err := io.ReadAll(io.LimitReader(f, limit))
+	return text, info, err
+}
+
+// padded is the fault of a file of which only the beginning was read.
+func padded(p string, limit int64) error {
+	return fmt.Errorf("%s: %w (%d bytes)", p, hostfile.ErrTooLarge, limit)
 }
 
 // preloadList splits the file as the loader does: at blanks and colons, without
@@ -130,12 +142,15 @@ func loaders(files *hostfile.FS) []string {
 // inspectLoader: rootkits that do not want to be found in ld.so.preload write
 // another file's name over this one in the loader.
 func inspectLoader(s *check.Scan, p string) {
-	text, err := s.FS.ReadFile(p, maxLoader)
+	text, info, err := readHead(s.FS, p, maxLoader)
 	if err != nil {
 		if !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, hostfile.ErrNotRegular) {
 			s.Fault("read loader", err)
 		}
 		return
+	}
+	if info.Size > maxLoader {
+		s.Fault("read loader", padded(p, maxLoader))
 	}
 	if !bytes.HasPrefix(text, []byte("\x7fELF")) || bytes.Contains(text, []byte(preloadFile+"\x00")) || bytes.Contains(text, []byte("/etc/ld-nix.so.preload\x00")) {
 		return
@@ -164,9 +179,12 @@ func libraryFolders(s *check.Scan) []string {
 	}
 	var dirs []string
 	for _, conf := range confs {
-		text, err := s.FS.ReadFile(conf, maxConf)
-		if err != nil {
-			continue
+		text, info, err := readHead(s.FS, conf, maxConf)
+		if err == nil && info.Size > maxConf {
+			err = padded(conf, maxConf)
+		}
+		if err != nil && !hostfile.Gone(err) && !errors.Is(err, hostfile.ErrNotRegular) {
+			s.Fault("read loader configuration", err)
 		}
 		for line := range strings.Lines(string(text)) {
 			line, _, _ = strings.Cut(line, "#")

@@ -89,16 +89,35 @@ func fileSystem(ctx context.Context, s *check.Scan) (walk.Visitor, error) {
 }
 
 // Roots implements walk.Visitor.
-func (*tree) Roots() []string { return []string{"/"} }
+func (t *tree) Roots() []string { return append([]string{"/"}, t.mounts.Auto...) }
 
 // Wants implements walk.Visitor: what is remote, made up or somebody's program
 // (FUSE) is not touched, so that it can't hang us.
 func (t *tree) Wants(full string, up walk.State) bool {
-	if up == nil {
-		return full == "/"
+	switch {
+	case up == nil && full == "/":
+		return true
+	case up == nil && !t.mounted(full):
+		return false
 	}
-	return t.complete() && !t.mounts.Made[full] && !t.mounts.Remote[full] && !t.mounts.Image[full] &&
-		!leftOut(full) && !ignored(t.scan.Config.Ignore, full)
+	return t.complete() && !t.mounts.Made[full] && !t.mounts.Remote[full] && !t.mounts.Image[full] && !t.unwanted(full)
+}
+
+func (t *tree) unwanted(dir string) bool { return foreign(dir) || ignored(t.scan.Config.Ignore, dir) }
+
+// mounted reports whether something in an automounter's folder is wanted and
+// still there: whoever asks for it when it is not has it mounted again.
+func (t *tree) mounted(full string) bool {
+	if !slices.Contains(t.mounts.Auto, full) {
+		return false
+	}
+	for dir := path.Dir(full); len(dir) > 1; dir = path.Dir(dir) {
+		if t.unwanted(dir) {
+			return false
+		}
+	}
+	now, err := walk.ReadMounts(t.scan.Host)
+	return err == nil && slices.Contains(now.Auto, full)
 }
 
 // Enter implements walk.Visitor.
@@ -150,9 +169,9 @@ func (t *tree) Finish(err error) error {
 // complete reports whether there is room for more.
 func (t *tree) complete() bool { return t.entries < maxEntries }
 
-// leftOut lists folders with the file systems of containers and images, where
+// foreign lists folders with the file systems of containers and images, where
 // other rules hold.
-func leftOut(dir string) bool {
+func foreign(dir string) bool {
 	return slices.Contains([]string{
 		"/proc", "/sys", "/snap", "/var/lib/snapd/snap",
 		"/var/lib/docker", "/var/lib/containerd", "/var/lib/containers", "/var/lib/kubelet/pods", "/var/lib/lxc", "/var/lib/lxd",
@@ -174,14 +193,16 @@ func (t *tree) Entry(f *walk.Folder, e *walk.Entry, st walk.State) {
 	if suspect(e.Name()) {
 		name := e.Text()
 		if full := path.Join(f.Path, name); oddName(f.Path, full, name) {
-			t.oddNames.add(e.Err == nil && e.Info.UID == 0, full)
+			t.oddNames.add(rootsAlone(f) || e.Err == nil && e.Info.UID == 0, full)
 		}
 	}
 	if e.Err != nil || e.Special() {
 		return
 	}
 	if e.Attr.Immutable || e.Attr.AppendOnly {
-		t.frozen.add(e.Info.UID == 0, frozen{path.Join(f.Path, e.Text()), e.Info, e.Attr})
+		if frozen := (frozen{path.Join(f.Path, e.Text()), e.Info, e.Attr}); !frozen.expected() {
+			t.frozen.add(true, frozen) // only root can set these
+		}
 	}
 	if e.Info.IsRegular() {
 		t.file(f, e, st.(*place))
@@ -203,13 +224,16 @@ func (t *tree) file(f *walk.Folder, e *walk.Entry, at *place) {
 		}
 		// A setgid bit without the right to execute once meant locking.
 		if info.Mode&setid != 0 || len(p.caps) > 0 {
-			t.privileged.add(p.roots(), p)
+			t.privileged.add(p.roots() || info.UID == 0 || rootsAlone(f), p)
 		}
 	}
 	if at.shared {
 		t.lookInto(f.Dir, name, full)
 	}
 }
+
+// rootsAlone reports whether nobody but root can put files into a folder.
+func rootsAlone(f *walk.Folder) bool { return f.Self.UID == 0 && f.Self.Mode&0o022 == 0 }
 
 // lookInto notes a program in shared memory.
 func (t *tree) lookInto(d *hostfile.Dir, name, full string) {
