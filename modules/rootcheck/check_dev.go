@@ -5,11 +5,13 @@ package rootcheck
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"path"
 	"slices"
 
 	"hids/modules/rootcheck/check"
+	"hids/modules/rootcheck/walk"
 	"hids/platform/hostfile"
 )
 
@@ -25,6 +27,9 @@ func (o *ossec) dev(ctx context.Context, s *check.Scan) error {
 	}
 	w := devWalk{ctx: ctx, s: s}
 	w.dir(d, root, 0)
+	if w.stopped > 0 {
+		s.Fault("look into "+w.first, fmt.Errorf("%d folders are deeper than %d, or have paths of more than %d bytes", w.stopped, maxDepth, walk.MaxPath))
+	}
 	return ctx.Err()
 }
 
@@ -42,13 +47,18 @@ func devPaths() []string {
 type devWalk struct {
 	ctx context.Context
 	s   *check.Scan
+
+	// Folders that are too deep. Whoever plants them can plant many, so they are
+	// one fault.
+	first   string
+	stopped int
 }
 
 // dir looks at an open folder and closes it.
 func (w *devWalk) dir(d *hostfile.Dir, dir string, depth int) {
 	defer d.Close()
 	self, err := d.Info()
-	if err != nil || depth > maxDepth {
+	if err != nil {
 		w.s.Fault("look into "+dir, err)
 		return
 	}
@@ -88,6 +98,10 @@ func (w *devWalk) entry(d *hostfile.Dir, own func(hostfile.Info, hostfile.Attr) 
 	case hostfile.Gone(err):
 	case err != nil:
 		w.s.Fault("look at "+full, err)
+	case info.IsDir() && (depth == maxDepth || len(full) > walk.MaxPath):
+		if w.stopped++; w.first == "" {
+			w.first = full
+		}
 	case info.IsDir():
 		sub, err := d.OpenDir(name)
 		if err != nil {

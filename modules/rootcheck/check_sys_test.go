@@ -238,6 +238,32 @@ func TestPackagesOverrideSignatures(t *testing.T) {
 	}
 }
 
+// TestDeepDev: folders too deep to look into are one fault that says where.
+func TestDeepDev(t *testing.T) {
+	long := strings.Repeat("d", 250)
+	tree := plant{"dev/z": "x"}
+	for _, sub := range []string{"a", "b", "c"} {
+		tree["dev/"+sub+"/"] = ""
+	}
+	host := image(t, tree)
+	for _, sub := range []string{"a", "b", "c"} {
+		r, err := os.OpenRoot(host.Path("/dev/" + sub))
+		must(t, err)
+		for range 20 {
+			must(t, r.Mkdir(long, 0o755))
+			next, err := r.OpenRoot(long)
+			must(t, err)
+			must(t, r.Close())
+			r = next
+		}
+		must(t, r.Close())
+	}
+	findings, outcomes := scanHost(t, host, &config.Rootcheck{}, "dev")
+	if got := things(findings); !slices.Equal(got, []string{"regular-file /dev/z"}) || outcomes[0].Faults != 1 {
+		t.Errorf("%v, %d faults", got, outcomes[0].Faults)
+	}
+}
+
 // TestTrojans: what a package vouches for is genuine whatever words are in it,
 // what differs from its package is reported, and only without a package do
 // signatures decide.
@@ -286,6 +312,61 @@ func TestPaddedProgram(t *testing.T) {
 		if got, err := sumAs(t.Context(), files, name, "md5"); err != nil || got != want {
 			t.Errorf("%s: %q, %v", name, got, err)
 		}
+	}
+}
+
+// TestLinkedTrojans: a link in place of a program, or one that leads elsewhere,
+// is found; the links that packages, alternatives and admins make are not.
+func TestLinkedTrojans(t *testing.T) {
+	const genuine = "d8e8fca2dc0f896fd7cb4cb0031ba249" // md5 of "test\n"
+	sums, list := "", ""
+	for _, name := range []string{"ls", "cat", "mv", "mawk", "kmod", "cp.real", "sort"} {
+		sums += genuine + "  usr/bin/" + name + "\n"
+		list += "/usr/bin/" + name + "\n"
+	}
+	host := image(t, plant{
+		"usr/bin/ls":                  "-> /tmp/evil", // was a file
+		"usr/bin/cat":                 "-> ../../opt/cat",
+		"usr/bin/mv":                  "-> mv", // leads nowhere
+		"usr/bin/mawk":                "test\n",
+		"usr/bin/w":                   "-> /etc/alternatives/w",
+		"etc/alternatives/w":          "-> /usr/bin/mawk",
+		"usr/bin/vim":                 "-> /etc/alternatives/vim",
+		"etc/alternatives/vim":        "-> /opt/vim", // an admin's own
+		"usr/bin/kmod":                "test\n",
+		"usr/bin/lsmod":               "-> kmod", // as its package has it
+		"usr/bin/rmmod":               "-> /tmp/evil",
+		"usr/bin/cp.real":             "test\n",
+		"usr/bin/cp":                  "-> cp.real", // an admin's own
+		"usr/bin/sort":                "test\n",
+		"usr/bin/ps":                  "-> /usr/share/words",
+		"usr/share/words":             "\x00/dev/ptyxx/.proc\x00",
+		"tmp/evil":                    "evil",
+		"opt/cat":                     "test\n", // the same program, elsewhere
+		"opt/vim":                     "vim",
+		"var/lib/dpkg/info/a.md5sums": sums,
+		"var/lib/dpkg/info/a.list":    list + "/usr/bin/lsmod\n/usr/bin/rmmod\n",
+	})
+	findings, outcomes := scanHost(t, host, &config.Rootcheck{}, "trojans")
+	want := []string{"package-checksum /usr/bin/ls", "package-link /usr/bin/rmmod", "signature /usr/bin/ps"}
+	if diff := cmp.Diff(want, things(findings)); diff != "" || outcomes[0].State != Done {
+		t.Errorf("%v (-want +got):\n%s", outcomes, diff)
+	}
+}
+
+// TestLinksOfAPK: apk's sum of a link is that of what the link holds.
+func TestLinksOfAPK(t *testing.T) {
+	const box, link = "Z:Q1ThJDvSLGbnbCup7dwfkTlOV/n4M=\n", "Z:Q1pcfTfDNEbNKQc2s1tia7da05M8Q=\n" // of "test\n", "/bin/busybox"
+	host := image(t, plant{
+		"bin/busybox":          "test\n",
+		"bin/sh":               "-> /bin/busybox",
+		"bin/bash":             "-> /tmp/evil",
+		"tmp/evil":             "evil",
+		"lib/apk/db/installed": "P:busybox\nF:bin\nR:busybox\n" + box + "\nP:busybox-binsh\nF:bin\nR:sh\n" + link + "R:bash\n" + link + "\n",
+	})
+	findings, _ := scanHost(t, host, &config.Rootcheck{}, "trojans")
+	if diff := cmp.Diff([]string{"package-checksum /bin/bash"}, things(findings)); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
 

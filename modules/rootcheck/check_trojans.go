@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"hash"
 	"io"
+	"io/fs"
 	"path"
 	"slices"
 	"strings"
@@ -31,7 +32,7 @@ const maxProgram = 256 << 20
 // the package database; what no package vouches for is searched for the words
 // of the signature lists.
 func (o *ossec) trojans(ctx context.Context, s *check.Scan) error {
-	t := &trojanSearch{s: s, signatures: map[string][]*signature.Trojan{}}
+	t := &trojanSearch{s: s, signatures: map[string][]*signature.Trojan{}, links: map[string]string{}}
 	list := o.trojanSignatures(s)
 	for i := range list {
 		for _, p := range list[i].Paths(s.Config.BaseDirectory) {
@@ -90,14 +91,17 @@ func libraryPrefixes() []string {
 type candidate struct {
 	path     string // as OSSEC names it
 	resolved string // without links, as a package names it
+	link     string // what is at path, if that is a symbolic link
 	sum      pkgdb.Sum
-	vouched  bool // a package has a sum for it
+	vouched  bool   // a package has a sum for it
+	strayed  string // the package that has the link, of a program that none has
 }
 
 type trojanSearch struct {
 	s          *check.Scan
 	signatures map[string][]*signature.Trojan // by path
 	candidates []candidate
+	links      map[string]string // by path; "" for what is none
 }
 
 // collect finds the programs that are there. A file that two paths lead to
@@ -112,7 +116,7 @@ func (t *trojanSearch) collect() {
 		key := fmt.Sprint(info.Dev, " ", info.Ino, " ", path.Base(p))
 		if info.Ino == 0 || !seen[key] {
 			seen[key] = true
-			t.candidates = append(t.candidates, candidate{path: p, resolved: t.resolve(p)})
+			t.candidates = append(t.candidates, candidate{path: p, resolved: t.resolve(p), link: t.link(p)})
 		}
 	}
 	for _, p := range t.paths() {
@@ -180,36 +184,58 @@ func (t *trojanSearch) libraries(dir string, depth int) []string {
 	}
 }
 
-// resolve follows the links of the last part of a path: /usr/bin/awk may be
-// /usr/bin/mawk by way of /etc/alternatives.
+// maxLinks is how many links a path may have, as in Linux.
+const maxLinks = 40
+
+// resolve follows the links of a path, inside the host: /usr/bin/awk may be
+// /usr/bin/mawk by way of /etc/alternatives. It returns what can't be followed
+// as it is.
 func (t *trojanSearch) resolve(p string) string {
-	for range 8 {
-		info, err := t.s.FS.Lstat(p)
-		if err != nil || info.Mode.IsRegular() {
+	done, rest := "/", p
+	for links := 0; rest != ""; {
+		var name string
+		name, rest, _ = strings.Cut(rest, "/")
+		full := path.Join(done, name)
+		to := ""
+		if name != "" && name != "." && name != ".." {
+			to = t.link(full)
+		}
+		if to == "" {
+			done = full
+			continue
+		}
+		if links++; links > maxLinks {
 			return p
 		}
-		to, err := t.s.FS.Readlink(p)
-		if err != nil {
-			return p
+		if path.IsAbs(to) {
+			done = "/"
 		}
-		if !path.IsAbs(to) {
-			to = path.Join(path.Dir(p), to)
-		}
-		p = to
+		rest = to + "/" + rest
 	}
-	return p
+	return done
 }
 
+// link returns what a symbolic link holds, "" if it is none.
+func (t *trojanSearch) link(p string) string {
+	to, known := t.links[p]
+	if !known {
+		if info, err := t.s.FS.Lstat(p); err == nil && info.Mode&fs.ModeSymlink != 0 {
+			to, _ = t.s.FS.Readlink(p)
+		}
+		t.links[p] = to
+	}
+	return to
+}
+
+// askPackages asks for the sum of each path and of what it leads to: where a
+// package installed a program, a link to another one is as good as another file.
 func (t *trojanSearch) askPackages(ctx context.Context) error {
 	if t.s.Packages == nil {
 		return nil
 	}
 	var list []string
 	for _, c := range t.candidates {
-		list = append(list, c.path)
-		if c.resolved != c.path {
-			list = append(list, c.resolved)
-		}
+		list = append(list, c.path, c.resolved)
 	}
 	found, err := t.s.Packages.Sums(ctx, list)
 	if err != nil {
@@ -220,9 +246,43 @@ func (t *trojanSearch) askPackages(ctx context.Context) error {
 	}
 	for i := range t.candidates {
 		c := &t.candidates[i]
-		// A file of a package that was made a link is not what the package has.
-		if c.sum, c.vouched = found[c.path]; !c.vouched {
+		if c.sum, c.vouched = found[c.path]; !c.vouched || c.asPackaged() {
 			c.sum, c.vouched = found[c.resolved]
+		}
+	}
+	return t.askLinks(ctx)
+}
+
+// asPackaged reports whether the sum is that of the link itself, as apk has it.
+func (c *candidate) asPackaged() bool {
+	sum := sha1.Sum([]byte(c.link))
+	return c.link != "" && c.sum.Algo == "sha1" && c.sum.Hex == hex.EncodeToString(sum[:])
+}
+
+// askLinks finds the links of packages that lead to what no package has. Few
+// systems have a link to ask about. Where an alternative leads to, an admin chose,
+// and no package has that link.
+func (t *trojanSearch) askLinks(ctx context.Context) error {
+	var list []string
+	for _, c := range t.candidates {
+		if c.link != "" && !c.vouched {
+			list = append(list, c.path, c.resolved)
+		}
+	}
+	if len(list) == 0 {
+		return nil
+	}
+	owned, err := t.s.Packages.Owners(ctx, list)
+	if err != nil { // what has no owner now may have one
+		if ctx.Err() != nil {
+			return err
+		}
+		t.s.Fault("ask which package owns a program", err)
+		return nil
+	}
+	for i := range t.candidates {
+		if c := &t.candidates[i]; c.link != "" && !c.vouched && owned[c.resolved] == "" {
+			c.strayed = owned[c.path]
 		}
 	}
 	return nil
@@ -251,6 +311,8 @@ func (t *trojanSearch) examine(ctx context.Context, c candidate) error {
 		t.reportSignature(c, hit)
 	case c.vouched:
 		t.reportChanged(c)
+	case c.strayed != "":
+		t.reportStrayed(c)
 	}
 	return nil
 }
@@ -301,6 +363,17 @@ func (t *trojanSearch) reportChanged(c candidate) {
 			"Somebody exchanged it: an intruder, or an admin who built it anew without dpkg-divert.",
 		Advice:   "Install the package again (`apt install --reinstall`, `dnf reinstall`, `apk fix`) and keep a copy of this file.",
 		Evidence: map[string]string{"package": c.sum.Package, "expected_" + c.sum.Algo: c.sum.Hex},
+	}, c.path))
+}
+
+func (t *trojanSearch) reportStrayed(c candidate) {
+	text := trojanText(c.path, "package link", c.strayed)
+	t.s.Report(aboutHashed(t.s, check.Finding{
+		Kind: check.Suspicious, Severity: 10, Rule: "package-link", Title: text, Wire: text,
+		Why: "Package " + event.SafeText(c.strayed) + " installed a symbolic link here, and it leads to a program that no package has. " +
+			"Somebody exchanged it: an intruder, or an admin who built the program anew.",
+		Advice:   "See where it leads with `ls -l`, and install the package again.",
+		Evidence: map[string]string{"package": c.strayed, "link": c.link, "program": c.resolved},
 	}, c.path))
 }
 
