@@ -127,7 +127,12 @@ func (p *program) runResponse(ctx context.Context, layout paths.Layout, name str
 	ctx, cancel := context.WithTimeout(ctx, respondTimeout)
 	defer cancel()
 	env := response.Env{Layout: layout, Config: p.responseConfig(ctx, layout), Run: command.Run}
-	return response.Run(ctx, env, name, r)
+	err := response.Run(ctx, env, name, r)
+	if errors.Is(err, response.ErrNotLogged) { // a full disk is no reason to let attackers in
+		p.warn("%v", err)
+		return nil
+	}
+	return err
 }
 
 // responseConfig reads what concerns responses. A configuration with a fault

@@ -262,6 +262,39 @@ func TestDatagramBlocks(t *testing.T) {
 	}
 }
 
+// badDisks are a full one for the logs, and one for what execd remembers that the
+// kernel has made read-only.
+const badDisks = `mount -t tmpfs -o size=16k logs "$1/logs"
+	dd if=/dev/zero of="$1/logs/full" 2>/dev/null || true
+	touch "$1/logs/active-responses.log"
+	mkdir -p "$2"; mount --bind "$2" "$2"; mount -o remount,bind,ro "$2"
+	shift 2; exec "$@"`
+
+// A full disk and a read-only one let no attacker in, and keep nobody out.
+func TestBadDisksHoldUpNoBlock(t *testing.T) {
+	n, hids := newNet(t)
+	n.Serve()
+	v4, v6 := netnstest.V4("2"), netnstest.V6("2")
+	n.Open(v4, v6)
+	l := install(t, hids)
+	d := start(t, n, l, "sh", "-ec", badDisks, "sh", l.Home, l.State("execd"), hids)
+	begun := time.Now()
+	d.request("firewall-drop3", v4)
+	d.request("firewall-drop3", v6)
+	n.Closes(v4, v6)
+	eventually(t, "see the blocks end", func() bool { return len(listed(t, n, l, hids)) == 0 })
+	if took := time.Since(begun); took < 3*time.Second {
+		t.Errorf("unblocked after %v", took)
+	}
+	n.Open(v4, v6)
+	d.stop()
+	for _, said := range []string{"done, but not logged", "no space left on device", "read-only file system"} {
+		if !strings.Contains(d.output.String(), said) {
+			t.Errorf("%q is not said", said)
+		}
+	}
+}
+
 // iptablesTools puts iptables into a folder as one of its two kinds, which
 // Debian's alternatives choose between.
 func iptablesTools(t *testing.T, kind string) (dir string) {
@@ -388,6 +421,7 @@ func TestBlocksOutliveReboot(t *testing.T) {
 	first.request("firewall-drop1", other4) // it is over by then
 	n.Closes(v4, v6)
 	eventually(t, "see the short block end", func() bool { return first.logged("delete", other4) })
+	eventually(t, "see it leave the list", func() bool { return listed(t, n, l, hids)[other4].IsZero() })
 	if err := first.cmd.Process.Kill(); err != nil {
 		t.Fatal(err)
 	}

@@ -13,6 +13,10 @@ import (
 
 const noFollow = syscall.O_NOFOLLOW
 
+// onReadOnlyDisk says that a file could not be opened to be written, or made,
+// because nothing on its disk can.
+func onReadOnlyDisk(err error) bool { return errors.Is(err, syscall.EROFS) }
+
 // lock uses flock(2): the lock belongs to the open file, which is closed on
 // exec, and not to the process as fcntl's do.
 func lock(f *os.File, wait bool) error {

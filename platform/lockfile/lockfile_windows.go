@@ -12,6 +12,10 @@ import (
 
 const noFollow = 0
 
+// onReadOnlyDisk is never so: a file that is open for reading only can't be
+// locked.
+func onReadOnlyDisk(error) bool { return false }
+
 func lock(f *os.File, wait bool) error {
 	flags := uint32(windows.LOCKFILE_EXCLUSIVE_LOCK)
 	if !wait {

@@ -61,6 +61,10 @@ func (r Request) arg(i int) string {
 // that may never be the target. Nothing has been changed.
 var ErrUsage = errors.New("invalid request")
 
+// ErrNotLogged is about a request that was carried out, but active-responses.log
+// could not be written: the manager will not know of it.
+var ErrNotLogged = errors.New("done, but not logged")
+
 // A call is a request on its way to the response it names.
 type call struct {
 	Env
@@ -144,7 +148,8 @@ func find(name string) (kind, bool) {
 }
 
 // Run carries out one request. The line in active-responses.log is written
-// before anything else, as OSSEC's scripts do, and another if it fails.
+// before anything else, as OSSEC's scripts do, and another if it fails. If only
+// a line could not be written, the error is ErrNotLogged.
 func Run(ctx context.Context, env Env, name string, r Request) error {
 	k, ok := find(name)
 	if !ok {
@@ -155,9 +160,12 @@ func Run(ctx context.Context, env Env, name string, r Request) error {
 	err := k.act(ctx, env, r)
 	if err != nil {
 		logged = errors.Join(logged, log.failed(r, err))
-		err = fmt.Errorf("%s: %w", k.name, err)
+		return errors.Join(fmt.Errorf("%s: %w", k.name, err), logged)
 	}
-	return errors.Join(err, logged)
+	if logged != nil {
+		return fmt.Errorf("%s: %w: %w", k.name, ErrNotLogged, logged)
+	}
+	return nil
 }
 
 func (k kind) act(ctx context.Context, env Env, r Request) error {

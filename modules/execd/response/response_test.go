@@ -209,14 +209,18 @@ func TestUnwritableLog(t *testing.T) {
 	if err := os.Symlink(other, e.Layout.ResponseLog()); err != nil {
 		t.Fatal(err)
 	}
-	if err := Run(t.Context(), e, "ip-customblock", Request{Args: []string{"add", "-", "192.0.2.7"}}); err == nil {
-		t.Error("nothing is said of the log")
+	if err := Run(t.Context(), e, "ip-customblock", Request{Args: []string{"add", "-", "192.0.2.7"}}); !errors.Is(err, ErrNotLogged) {
+		t.Errorf("of the log is said: %v", err)
 	}
 	if _, err := os.Stat(filepath.Join(e.Host.Root, customBlockDir, "192.0.2.7")); err != nil {
 		t.Errorf("not blocked: %v", err)
 	}
 	if _, err := os.Stat(other); err == nil {
 		t.Error("the link was followed")
+	}
+	err := Run(t.Context(), e, "ip-customblock", Request{Args: []string{"add", "-", "no address"}})
+	if !errors.Is(err, ErrUsage) || errors.Is(err, ErrNotLogged) {
+		t.Errorf("what failed is told as %v", err)
 	}
 }
 
