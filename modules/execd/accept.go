@@ -29,6 +29,10 @@ func (d *Daemon) tellPlain(text string) {
 	d.log.LogAttrs(context.Background(), slog.LevelInfo, text, logging.Plain())
 }
 
+// maxToldName is how much of a name is remembered, in bytes, so that what was said
+// of it is not said again: thousands are, and a sender chooses how long they are.
+const maxToldName = 256
+
 func (d *Daemon) programs() programs {
 	return programs{bin: d.env.Layout.ResponseBin(), self: d.self}
 }
@@ -47,7 +51,7 @@ func (d *Daemon) find(req request.Request) (entry, bool) {
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		d.stats.absent.Add(1)
-		d.table.onceFor("no program "+req.Name, func() {
+		d.table.onceFor("no program "+req.Name[:min(len(req.Name), maxToldName)], func() {
 			d.log.Info("response is not on this system: its requests are left out", "response", req.Name)
 		})
 		return entry{}, false
@@ -83,8 +87,11 @@ func (d *Daemon) lookup(req request.Request) (arconf.Entry, program, error) {
 	return found, prog, err
 }
 
-// judge says why an order must not be carried out, or "".
+// judge says why an order must not be carried out, or "". The caller holds mu.
 func (d *Daemon) judge(o order, ipv6Prefix int) string {
+	if d.stopping {
+		return "execd is being stopped"
+	}
 	if why := refuseUser(o.req.User()); why != "" {
 		return why
 	}

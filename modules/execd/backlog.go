@@ -3,7 +3,9 @@
 package execd
 
 import (
+	"cmp"
 	"context"
+	"crypto/rand"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -31,9 +33,12 @@ const maxBacklog = 64 << 20
 // is in it, also the one that is just being decided, all that come go behind it.
 type backlog struct {
 	queue requestQueue
-	clock blocks.Clock
 	log   *slog.Logger
+	boot  string      // which start of the machine this is; where nobody knows, of this process
 	off   atomic.Bool // it can't be used: requests are decided at once
+	// stale is how many requests at the front may be of another boot. They are
+	// refused, so nobody need wait behind them.
+	stale atomic.Int64
 }
 
 // requestQueue is what a backlog needs of a spool.Spool.
@@ -50,28 +55,56 @@ func openQueue(dir string) (requestQueue, error) {
 }
 
 func newBacklog(queue requestQueue, err error, c blocks.Clock, log *slog.Logger) *backlog {
-	b := &backlog{clock: c, log: log}
+	b := &backlog{boot: cmp.Or(c.BootID(), rand.Text()), log: log}
 	if err != nil {
 		b.fail("the folder of requests that wait can't be used", err)
 		return b
 	}
 	b.queue = queue
+	b.stale.Store(int64(b.left()))
 	return b
 }
 
 // fail gives the backlog up. Requests are then decided as they come, and wait in
 // memory, until there are too many.
 func (b *backlog) fail(what string, err error) {
-	b.off.Store(true)
-	b.log.Error(what+": from here on requests wait in memory", "err", err)
+	if !b.off.Swap(true) {
+		b.log.Error(what+": from here on requests wait in memory", "err", err)
+	}
 }
 
-// len is how many requests are in it, the one that is being decided included.
+// recovered takes that back.
+func (b *backlog) recovered() {
+	if b.off.Swap(false) {
+		b.log.Info("requests that wait can be read again")
+	}
+}
+
+// left is how many requests are in it, the one that is being decided included.
+func (b *backlog) left() int {
+	if b.queue == nil {
+		return 0
+	}
+	return int(b.queue.Stats().Messages)
+}
+
+// len is how many requests a new one has to wait behind.
 func (b *backlog) len() int {
 	if b.off.Load() {
 		return 0
 	}
-	return int(b.queue.Stats().Messages)
+	return max(0, b.left()-int(b.stale.Load()))
+}
+
+// outdated says whether a request that was next came in another boot. Only who
+// takes requests out may ask, once for each.
+func (b *backlog) outdated(boot string) bool {
+	if boot == b.boot {
+		b.stale.Store(0) // none that follows is
+		return false
+	}
+	b.stale.Store(max(0, b.stale.Load()-1))
+	return true
 }
 
 // put takes a batch in, or says that there is no room.
@@ -81,7 +114,7 @@ func (b *backlog) put(batch []message) bool {
 	}
 	records := make([][]byte, len(batch))
 	for i, m := range batch {
-		records[i] = encodeMessage(m, b.clock.BootID())
+		records[i] = encodeMessage(m, b.boot)
 	}
 	return b.queue.Append(records...) == nil
 }
@@ -130,7 +163,7 @@ func parseMessage(r []byte) (m message, boot string, err error) {
 	if len(r) == 0 || len(r) < 1+int(r[0])+sender {
 		return message{}, "", fmt.Errorf("%w: %d bytes", errRecord, len(r))
 	}
-	boot, r = string(r[1:1+r[0]]), r[1+int(r[0]):]
+	boot, r = string(r[1:1+int(r[0])]), r[1+int(r[0]):]
 	number := func(i int) uint32 { return binary.LittleEndian.Uint32(r[1+4*i:]) }
 	m.from = execq.Sender{Known: r[0] == 1, PID: int(number(0)), UID: number(1), GID: number(2)}
 	m.data = r[sender:]
@@ -149,23 +182,24 @@ func (d *Daemon) take(batch []message) {
 // catchUp decides on what waits in the backlog, as places for programs come free,
 // until ctx ends. One at a time: they have waited, and a block's write is cheap.
 func (d *Daemon) catchUp(ctx context.Context) {
-	for !d.backlog.off.Load() {
+	for d.backlog.queue != nil {
 		m, boot, err := d.backlog.next(ctx)
 		if ctx.Err() != nil {
 			return
 		}
 		if err != nil && !errors.Is(err, errRecord) {
-			d.backlog.fail(fmt.Sprintf("%d requests that wait can't be read", d.backlog.len()), err)
-			return
+			d.backlog.fail(fmt.Sprintf("%d requests that wait can't be read", d.backlog.left()), err)
+			pause(ctx, d.retryReading)
+			continue
 		}
-		if !d.lanes.awaitRoom(ctx) {
-			return
-		}
-		switch {
+		d.backlog.recovered()
+		switch outdated := d.backlog.outdated(boot); {
 		case err != nil:
 			d.log.Error("a request that waited can't be read", "err", err)
-		case boot != d.clock.BootID():
+		case outdated:
 			d.turnAway(m, "it came before the machine was started anew")
+		case !d.lanes.awaitRoom(ctx):
+			return
 		default:
 			d.handle([]message{m})
 		}
@@ -180,26 +214,28 @@ func (d *Daemon) turnAway(m message, why string) {
 	d.refused(subject{name: req.Name, words: req.Args, by: sentBy(m.from)}, why)
 }
 
+// retryReading is the pause before a backlog that can't be read is tried again.
+const retryReading = 30 * time.Second
+
 // turnAwayLimit is how long the end may take to refuse what waits.
 const turnAwayLimit = 5 * time.Second
 
-// turnAwayAll refuses what is in the backlog when execd stops: who knows when it
-// is started again.
+// turnAwayAll refuses what is in the backlog when execd stops.
 func (d *Daemon) turnAwayAll(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, turnAwayLimit)
 	defer cancel()
-	for d.backlog.len() > 0 {
+	for d.backlog.left() > 0 {
 		m, _, err := d.backlog.next(ctx)
 		switch {
 		case err == nil:
 			d.turnAway(m, "execd stopped before its turn came")
 		case !errors.Is(err, errRecord):
-			d.log.Warn("requests wait for the next start", "count", d.backlog.len(), "err", err)
+			d.log.Warn("requests wait for the next start", "count", d.backlog.left(), "err", err)
 			return
 		}
 		d.backlog.done()
 		if ctx.Err() != nil {
-			d.log.Warn("not all requests could be refused in time: the rest waits for the next start", "count", d.backlog.len())
+			d.log.Warn("not all requests could be refused in time: the rest waits for the next start", "count", d.backlog.left())
 			return
 		}
 	}

@@ -9,14 +9,17 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 
+	"hids/modules"
 	"hids/modules/event/spool"
 	"hids/modules/execd/request"
 	"hids/platform/execq"
@@ -124,19 +127,27 @@ func TestFloodOutlivesKill(t *testing.T) {
 	a.kill() // not undone one by one
 }
 
-// At a stop what waits is refused, one by one, or kept if blocks are kept. After
-// a reboot it is refused.
+// At a stop what waits is refused, one by one. Where blocks are kept, what waits
+// on disk is kept too, and what waits in memory is refused if it would never be
+// undone. After a reboot what waits on disk is refused.
 func TestBacklogAtTheEnd(t *testing.T) {
 	for name, tt := range map[string]struct {
 		keep, reboot bool
-		refused      int // at the stop, of ten in the backlog
-		later        int // by the next execd
+		nobodyKnows  bool // of boots
+		refused      int  // at the stop, of four in memory and ten in the backlog
+		later        int  // by the next execd
 	}{
-		"stop": {refused: 10}, "keep": {keep: true}, "reboot": {keep: true, reboot: true, later: 10},
+		"stop": {refused: 14}, "keep": {keep: true, refused: 4}, "reboot": {keep: true, reboot: true, refused: 4, later: 10},
+		"no boot id": {keep: true, nobodyKnows: true, refused: 4, later: 10},
 	} {
 		t.Run(name, func(t *testing.T) {
 			f, fake := crowded(t, "a0 - ardump - 0\n")
 			f.cfg.ActiveResponse.KeepOnStop = tt.keep
+			if tt.nobodyKnows {
+				f.end()
+				f.clock.id = ""
+				f.beginCrowded()
+			}
 			if err := f.d.Reload(t.Context(), &f.cfg); err != nil {
 				t.Fatal(err)
 			}
@@ -161,10 +172,42 @@ func TestBacklogAtTheEnd(t *testing.T) {
 			if n := f.log.count("it came before the machine was started anew"); n != tt.later {
 				t.Errorf("%d refused after the reboot", n)
 			}
-			if n := next.count(add); n != 10-tt.refused-tt.later {
+			if n := next.count(add); n != 14-tt.refused-tt.later {
 				t.Errorf("%d run", n)
 			}
 		})
+	}
+}
+
+// Nobody waits behind requests of another boot: they are refused.
+func TestNobodyWaitsBehindAnotherBoot(t *testing.T) {
+	f, fake := crowded(t, "a0 - ardump - 0\n")
+	f.cfg.ActiveResponse.KeepOnStop = true
+	if err := f.d.Reload(t.Context(), &f.cfg); err != nil {
+		t.Fatal(err)
+	}
+	f.flood("a0", 25)
+	f.end()
+	close(fake.gate)
+	f.clock.reboot(time.Minute)
+	f.parts = func(p *parts) { p.start = (&fakePrograms{}).start }
+	d := assemble(modules.Env{Config: &f.cfg, Layout: f.layout, Log: slog.New(slog.DiscardHandler), Events: f.events}, f.madeOf())
+	defer d.backlog.close()
+	if d.backlog.left() != 20 || d.backlog.len() != 0 {
+		t.Errorf("%d are left, a new one waits behind %d", d.backlog.left(), d.backlog.len())
+	}
+	if !d.backlog.put([]message{{data: []byte("a0 - 10.9.9.9")}}) || d.backlog.len() != 1 {
+		t.Errorf("a new one waits behind %d, want 1", d.backlog.len())
+	}
+	for range 20 {
+		_, boot, err := d.backlog.next(t.Context())
+		if err != nil || !d.backlog.outdated(boot) {
+			t.Fatalf("%v: one of another boot is answered", err)
+		}
+		d.backlog.done()
+	}
+	if _, boot, err := d.backlog.next(t.Context()); err != nil || d.backlog.outdated(boot) || d.backlog.len() != 1 {
+		t.Errorf("%v: one of this boot is refused", err)
 	}
 }
 
@@ -172,6 +215,7 @@ func TestBacklogAtTheEnd(t *testing.T) {
 type brokenQueue struct {
 	requestQueue
 	append, next error
+	well         atomic.Bool // the disk can be read again
 }
 
 func (q *brokenQueue) Append(m ...[]byte) error {
@@ -182,8 +226,9 @@ func (q *brokenQueue) Append(m ...[]byte) error {
 }
 
 func (q *brokenQueue) Next(ctx context.Context) ([]byte, error) {
-	if _, err := q.requestQueue.Next(ctx); err != nil {
-		return nil, err
+	m, err := q.requestQueue.Next(ctx)
+	if err != nil || q.next == nil || q.well.Load() {
+		return m, err
 	}
 	return nil, q.next
 }
@@ -199,7 +244,7 @@ func TestBacklogOnABadDisk(t *testing.T) {
 			f.cfg.ActiveResponse.Concurrency = 1
 			fake := &fakePrograms{gate: make(chan struct{})}
 			f.parts = func(p *parts) {
-				p.start = fake.start
+				p.start, p.retryReading = fake.start, time.Millisecond
 				p.queue = func(dir string) (requestQueue, error) {
 					if q == nil {
 						return nil, bad
@@ -216,17 +261,48 @@ func TestBacklogOnABadDisk(t *testing.T) {
 				eventually(t, "the backlog is given up", func() bool {
 					return f.log.count("1 requests that wait can't be read") == 1
 				})
-				f.sent-- // never decided
-				f.d.stats.received.Add(-1)
 			}
+			calls := 25
 			f.flood("a0", 20)
 			close(fake.gate)
+			if name == "read" {
+				eventually(t, "all others ran", func() bool { return fake.count(add) == calls })
+				q.well.Store(true)
+				calls++
+			}
 			f.settled()
-			if n := fake.count(add); n != 25 {
+			if n := fake.count(add); n != calls {
 				t.Errorf("%d ran", n)
 			}
 		})
 	}
+}
+
+// What a stop finds on a disk that gives nothing back is told, and waits for the
+// next start.
+func TestStopOnABadDisk(t *testing.T) {
+	f, fake := crowded(t, "a0 - ardump - 0\n")
+	f.end()
+	q := &brokenQueue{next: errors.New("bad disk")}
+	f.parts = func(p *parts) {
+		p.start, p.retryReading = fake.start, time.Hour
+		p.queue = func(dir string) (requestQueue, error) {
+			var err error
+			q.requestQueue, err = openQueue(dir)
+			return q, err
+		}
+	}
+	f.beginCrowded()
+	defer close(fake.gate)
+	f.flood("a0", 6)
+	eventually(t, "the backlog is given up", func() bool { return f.log.count("1 requests that wait can't be read") == 1 })
+	f.end()
+	if f.log.count("requests wait for the next start count=1 err=\"bad disk\"") != 1 {
+		t.Errorf("log\n%s", f.log)
+	}
+	q.well.Store(true)
+	f.beginCrowded()
+	eventually(t, "it runs", func() bool { return fake.count(add) == 2 })
 }
 
 func TestRecordOfARequest(t *testing.T) {
@@ -235,7 +311,7 @@ func TestRecordOfARequest(t *testing.T) {
 		{data: []byte{}},
 		{data: bytes.Repeat([]byte("x"), request.MaxJSON+1)},
 	} {
-		for _, boot := range []string{"", "5b1c9b9e-4a4e-4d0c-9d55-3f0b1f3a5e11"} {
+		for _, boot := range []string{"", "5b1c9b9e-4a4e-4d0c-9d55-3f0b1f3a5e11", strings.Repeat("b", 255)} {
 			r := encodeMessage(m, boot)
 			if len(r) > spool.MaxMessage {
 				t.Errorf("a record of %d bytes", len(r))

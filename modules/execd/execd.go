@@ -139,7 +139,7 @@ func New(env modules.Env) (*Daemon, error) {
 	}
 	d := assemble(env, parts{
 		clock: newClock(env.Host), self: self, host: host, start: startProgram, open: openJournal, queue: openQueue,
-		sources: systemSources(env.Host), keysWait: keysWait,
+		sources: systemSources(env.Host), keysWait: keysWait, retryReading: retryReading,
 		newKeeper: func(c config.ActiveResponse) keeper {
 			return response.NewKeeper(response.Env{Layout: env.Layout, Host: env.Host, Config: c, Run: command.Run})
 		},
@@ -158,6 +158,9 @@ type parts struct {
 	sources   sources
 	newKeeper func(config.ActiveResponse) keeper
 	keysWait  time.Duration
+	// retryReading is the pause before requests on disk that can't be read are
+	// tried again.
+	retryReading time.Duration
 }
 
 func assemble(env modules.Env, p parts) *Daemon {
@@ -212,8 +215,9 @@ func (d *Daemon) openStore() {
 	d.backlog = newBacklog(queue, err, d.clock, d.log)
 }
 
-// configure takes a configuration over. The caller holds mu or is alone.
-func (d *Daemon) configure(c *config.Config) {
+// configure takes a configuration over, and returns the jobs that may start now.
+// The caller holds mu or is alone.
+func (d *Daemon) configure(c *config.Config) []*job {
 	ar := c.ActiveResponse
 	d.policy = policy{
 		ladder:     blocks.Policy{Ladder: ladder(ar.RepeatedOffenders), Age: ar.OffendersAge},
@@ -228,11 +232,11 @@ func (d *Daemon) configure(c *config.Config) {
 	if limit <= 0 {
 		limit = defaultConcurrency
 	}
-	d.lanes.setLimit(limit)
 	d.guard.configure(ar.WhiteList, c.Manager.Addresses, ar.ProtectSSH)
 	for i, step := range d.policy.ladder.Ladder {
 		d.log.Info(fmt.Sprintf("Adding offenders timeout: %d (for #%d)", step/time.Minute, i+1))
 	}
+	return d.lanes.setLimit(limit)
 }
 
 // ladder ends at the first 0, as OSSEC's does.
@@ -250,8 +254,11 @@ func ladder(steps []time.Duration) []time.Duration {
 func (d *Daemon) Reload(_ context.Context, c *config.Config) error {
 	d.mu.Lock()
 	d.env.Config = c
-	d.configure(c)
+	ready := d.configure(c)
 	d.mu.Unlock()
+	for _, j := range ready {
+		go d.run(j)
+	}
 	d.keepMu.Lock()
 	d.keeper = d.newKeeper(c.ActiveResponse)
 	d.keepMu.Unlock()
@@ -279,17 +286,20 @@ func (d *Daemon) Run(ctx context.Context) error {
 }
 
 // serve runs everything and ends it in order: first the receiver, so that
-// nothing new comes; then the clock and the keeper; then what is pending; last
-// the one who tells of it.
+// nothing new comes; then the clock and the keeper; then what is pending; then
+// the one who tells of it; last the flush, as a disk that stalls must not keep
+// blocks from being undone.
 func (d *Daemon) serve(ctx context.Context, in *execq.Receiver) error {
-	var told, helpers sync.WaitGroup
+	var told, helpers, flusher sync.WaitGroup
 	told.Go(d.tell.run)
+	flushing, stopFlushing := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopFlushing()
+	flusher.Go(func() { d.flush(flushing) })
 	d.table.reload()
 	helping, stopHelping := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopHelping()
 	helpers.Go(func() { d.table.watch(helping) })
 	helpers.Go(func() { d.guard.resolve(helping) })
-	helpers.Go(func() { d.flush(helping) })
 	d.guard.refresh()
 	d.undoDue() // what is overdue goes before another block of the same target comes again
 	d.restore()
@@ -308,6 +318,8 @@ func (d *Daemon) serve(ctx context.Context, in *execq.Receiver) error {
 	d.backlog.close()
 	d.tell.close()
 	told.Wait()
+	stopFlushing()
+	flusher.Wait()
 	return err
 }
 

@@ -546,6 +546,10 @@ func TestKeeperHearsOfExtensions(t *testing.T) {
 	f.settled()
 	eventually(t, "the keeper knows the new end", func() bool {
 		k := f.keeper.last()
+		if len(k) == 2 { // it looked at all, as it does at the start, after the block went on
+			f.send("fw600 - 203.0.113.4")
+			f.settled()
+		}
 		return len(k) == 1 && k[0].IP == "203.0.113.4" && k[0].Until.Sub(f.clock.Now()) == 600*time.Second
 	})
 }
@@ -615,6 +619,93 @@ func TestStopUndoesInOrder(t *testing.T) {
 	f.begin()
 	f.pass(time.Hour)
 	f.expect()
+}
+
+// A stop soon after a reboot finds blocks whose programs have not been started in
+// this boot. What they changed may still be there, in a file, so it is undone.
+func TestStopSoonAfterReboot(t *testing.T) {
+	f := newFixture(t, "deny600 - host-deny.sh - 600\n")
+	f.cfg.ActiveResponse.KeepOnStop = true
+	fake := &fakePrograms{}
+	f.parts = func(p *parts) { p.start = fake.start }
+	f.begin()
+	f.send("deny600 - 203.0.113.1")
+	f.send("deny600 - 203.0.113.2")
+	f.settled()
+	f.end()
+	f.clock.reboot(time.Minute)
+	f.cfg.ActiveResponse.KeepOnStop, f.cfg.ActiveResponse.Concurrency = false, 1
+	fake = &fakePrograms{gate: make(chan struct{})}
+	f.begin() // one is put back, and does not end; the other waits for its place
+	eventually(t, "one runs", func() bool { return fake.count(add) == 1 })
+	f.stop()
+	eventually(t, "the one that waits is undone", func() bool { return fake.count(remove) == 1 })
+	close(fake.gate)
+	f.end()
+	if got := fake.take(); len(got) != 3 || fake.running.Load() != 0 {
+		t.Errorf("ran %v", got)
+	}
+	if f.d.store.Len() != 0 {
+		t.Errorf("%d blocks are left", f.d.store.Len())
+	}
+}
+
+// What is remembered of names whose program is not there is small, however long
+// they are.
+func TestRememberedNamesAreShort(t *testing.T) {
+	long := strings.Repeat("x", 5000)
+	f := newFixture(t, long+" - nosuch - 0\n")
+	f.begin()
+	for range 3 {
+		f.send(long + " - 203.0.113.1")
+	}
+	f.settled()
+	if n := f.log.count("response is not on this system"); n != 1 {
+		t.Errorf("said %d times", n)
+	}
+	f.d.table.mu.Lock()
+	defer f.d.table.mu.Unlock()
+	for what := range f.d.table.said {
+		if len(what) > 1024 {
+			t.Errorf("%d bytes are remembered", len(what))
+		}
+	}
+}
+
+// A larger concurrency starts those who wait at once.
+func TestMorePlaces(t *testing.T) {
+	f, fake := crowded(t, "a0 - ardump - 0\n")
+	f.flood("a0", 3)
+	cfg := f.cfg
+	cfg.ActiveResponse.Concurrency = 2
+	if err := f.d.Reload(t.Context(), &cfg); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "a second one runs", func() bool { return fake.running.Load() == 2 })
+	close(fake.gate)
+	f.settled()
+}
+
+// What an operator asks for while execd stops is refused, and he is told.
+func TestOperatorDuringTheStop(t *testing.T) {
+	f := newFixture(t, "a600 - ardump - 600\n")
+	f.programs("ardump")
+	fake := &fakePrograms{gate: make(chan struct{})}
+	f.parts = func(p *parts) { p.start = fake.start }
+	f.begin()
+	f.send("a600 - 203.0.113.1")
+	eventually(t, "it runs", func() bool { return fake.count(add) == 1 })
+	f.stop() // waits for it
+	eventually(t, "execd stops", func() bool { return f.log.count("Shutdown received") == 1 })
+	out, err := f.d.addByHand(Change{Name: "a600", IP: "203.0.113.2"}, "operator")
+	if err != nil || out.Action != actRefuse || out.Reason == "" {
+		t.Errorf("%+v, %v", out, err)
+	}
+	close(fake.gate)
+	f.end()
+	if n := f.d.store.Len(); n != 0 {
+		t.Errorf("%d blocks are left", n)
+	}
 }
 
 func TestReload(t *testing.T) {

@@ -6,7 +6,9 @@ package execd
 
 import (
 	"errors"
+	"fmt"
 	"iter"
+	"slices"
 	"sync/atomic"
 	"testing"
 
@@ -85,6 +87,30 @@ func TestStalledDiskDelaysNobody(t *testing.T) {
 	}
 	close(disk.gate)
 	<-disk.begun // the second request's
+}
+
+// A disk that does not come to an end of its flush keeps no block from being
+// undone when execd stops.
+func TestStalledDiskDelaysNoStop(t *testing.T) {
+	f := newFixture(t, "a600 - ardump - 600\n")
+	f.programs("ardump")
+	disk := withStalled(f)
+	f.begin()
+	disk.stalls.Store(true)
+	for i := range 3 {
+		f.send(fmt.Sprintf("a600 - 203.0.113.%d\x00", i+1))
+		f.settled()
+	}
+	<-disk.begun
+	f.runs()
+	f.stop()
+	eventually(t, "all is undone", func() bool { return f.log.count("Exit Cleaning") == 1 })
+	want := calls("ardump delete - 203.0.113.1", "ardump delete - 203.0.113.2", "ardump delete - 203.0.113.3")
+	if got := f.runs(); !slices.Equal(got, want) {
+		t.Errorf("ran %v", got)
+	}
+	close(disk.gate)
+	f.end()
 }
 
 // What could not be flushed is written anew.

@@ -375,7 +375,7 @@ func (f *fixture) madeOf() parts {
 	}
 	none := func() ([]netip.Addr, error) { return nil, nil }
 	p := parts{
-		clock: f.clock, self: self, host: "testhost", start: startProgram, open: openJournal, queue: openQueue, keysWait: ceiling,
+		clock: f.clock, self: self, host: "testhost", start: startProgram, open: openJournal, queue: openQueue, keysWait: ceiling, retryReading: time.Hour,
 		newKeeper: func(config.ActiveResponse) keeper { return f.keeper },
 		sources: sources{
 			own: func() ([]netip.Addr, error) { return f.own, nil }, gateways: none, resolvers: none, admins: none,

@@ -78,6 +78,12 @@ func (d *Daemon) spec(j *job) runner.Spec {
 	return s
 }
 
+func (d *Daemon) keepsOnStop() bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.policy.keepOnStop
+}
+
 func (d *Daemon) deadline() time.Duration {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -88,7 +94,7 @@ func (d *Daemon) deadline() time.Duration {
 // goroutine. It returns once the program is started.
 func (d *Daemon) run(j *job) {
 	if !d.begin(j) {
-		d.dropped(j)
+		d.dropped(j, d.keepsOnStop())
 		d.leave(j)
 		return
 	}
@@ -120,9 +126,11 @@ func (d *Daemon) begin(j *job) bool {
 	return true
 }
 
-// dropped tells of a job that waited until it was no longer wanted.
-func (d *Daemon) dropped(j *job) {
-	if !j.again {
+// dropped tells of a job that waited until it was no longer wanted. A block that is
+// kept is put in force by the next execd, and one that is put back was told of when
+// it was made.
+func (d *Daemon) dropped(j *job, keep bool) {
+	if !j.again && (j.block == nil || !keep) {
 		d.refused(subject{name: j.name, words: j.words, program: j.prog.path, by: j.by}, "execd stopped before its turn came")
 	}
 }

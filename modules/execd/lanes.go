@@ -4,6 +4,7 @@ package execd
 
 import (
 	"context"
+	"slices"
 	"sync"
 )
 
@@ -81,10 +82,13 @@ func newLanes(limit int) *lanes {
 	return &lanes{limit: limit, most: maxWaiting, crowd: crowdJobs, byKey: map[string]*lane{}}
 }
 
-func (l *lanes) setLimit(n int) {
+// setLimit changes how many may run at once, and returns the jobs that the caller
+// shall start now.
+func (l *lanes) setLimit(n int) []*job {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.limit = n
+	return l.ready()
 }
 
 // full says that a new request has to be refused.
@@ -157,15 +161,21 @@ func (l *lanes) leave(j *job) []*job {
 	if j.lane != "" {
 		l.advance(j.lane)
 	}
+	ready := l.ready()
+	if j.undo() {
+		l.undoing--
+		l.tellUndone()
+	}
+	return ready
+}
+
+// ready admits jobs to the places that are free.
+func (l *lanes) ready() []*job {
 	ready := l.fill(nil, &l.undo, 2*l.limit)
 	ready = l.fill(ready, &l.do, l.limit)
 	if l.eased != nil && l.easy() {
 		close(l.eased)
 		l.eased = nil
-	}
-	if j.undo() {
-		l.undoing--
-		l.tellUndone()
 	}
 	return ready
 }
@@ -180,6 +190,32 @@ func (l *lanes) fill(ready []*job, from *fifo, room int) []*job {
 		ready = append(ready, next)
 	}
 	return ready
+}
+
+// dismiss takes out all jobs that wait and do something. Those that undo no longer
+// wait for them: the caller shall start the ready ones now.
+func (l *lanes) dismiss() (dismissed, ready []*job) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for j := l.do.pop(); j != nil; j = l.do.pop() {
+		dismissed = append(dismissed, j)
+		if j.lane != "" {
+			l.advance(j.lane)
+		}
+	}
+	for _, ln := range l.byKey {
+		ln.next = slices.DeleteFunc(ln.next, func(j *job) bool {
+			if !j.undo() {
+				dismissed = append(dismissed, j)
+			}
+			return !j.undo()
+		})
+	}
+	for _, j := range dismissed {
+		l.waiting--
+		l.bytes -= j.size()
+	}
+	return dismissed, l.ready()
 }
 
 // advance moves a lane's next job to the queue for a place.

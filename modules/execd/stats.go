@@ -55,7 +55,7 @@ func (d *Daemon) counted() Stats {
 		TimedOut: s.timedOut.Load(), Undone: s.undone.Load(), UndoFailed: s.undoFailed.Load(),
 		Unsaved: s.unsaved.Load(), Untold: d.tell.untold.Load(),
 	}
-	waiting := d.backlog.len() // first: what leaves it meanwhile is in the lanes
+	waiting := d.backlog.left() // first: what leaves it meanwhile is in the lanes
 	out.Running, out.Waiting = d.lanes.count()
 	out.Waiting += waiting
 	out.Blocks = d.store.Len()

@@ -109,13 +109,13 @@ type subject struct {
 func about(s subject, action string) *event.Event {
 	e := &event.Event{
 		Event: event.Meta{Action: action, Outcome: "success", Severity: sevAction, Category: []string{"intrusion_detection"}},
-		HIDS:  &event.Details{Response: event.SafeText(s.name), Count: s.count, Extra: map[string]string{"by": s.by}},
+		HIDS:  &event.Details{Response: safeWord(s.name), Count: s.count, Extra: map[string]string{"by": s.by}},
 	}
 	word := func(i int) string {
 		if i >= len(s.words) || s.words[i] == "-" {
 			return ""
 		}
-		return event.SafeText(s.words[i])
+		return safeWord(s.words[i])
 	}
 	if user := word(0); user != "" {
 		e.User = &event.User{Name: user}
@@ -127,7 +127,7 @@ func about(s subject, action string) *event.Event {
 		e.Rule = &event.Rule{ID: rule}
 	}
 	if s.program != "" {
-		e.Process = &event.Process{Executable: event.SafeText(s.program)}
+		e.Process = &event.Process{Executable: safeWord(s.program)}
 	}
 	if s.block != 0 {
 		e.Event.ID = "block-" + strconv.FormatUint(s.block, 10)
@@ -222,7 +222,18 @@ func failure(r runner.Result, notStarted error) string {
 func safeAll(words []string) []string {
 	out := make([]string, len(words))
 	for i, w := range words {
-		out[i] = event.SafeText(w)
+		out[i] = safeWord(w)
 	}
 	return out
+}
+
+// maxWord is how much of one word of a request an event has, in bytes: as much as
+// active-responses.log. A sender chooses how long words are, and thousands of events
+// may wait.
+const maxWord = 1024
+
+// safeWord is a word of a request for an event. It is a copy: the word may be a part
+// of a datagram, which would be kept with it.
+func safeWord(s string) string {
+	return event.SafeText(strings.Clone(s[:min(len(s), maxWord)]))
 }

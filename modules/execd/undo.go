@@ -17,9 +17,10 @@ import (
 // does not count the time a machine was suspended, deadlines do.
 const lookAgain = time.Minute
 
-// stopLimit is how long undoing everything may take at the end. OSSEC's control
-// script kills after 45 s; what is left then waits in the journal.
-const stopLimit = 35 * time.Second
+// stopLimit is how long undoing everything may take at the end. With
+// turnAwayLimit it must stay below what a supervisor waits for a module to end,
+// 40 s, and OSSEC's control script, 45 s; what is left then waits in the journal.
+const stopLimit = 30 * time.Second
 
 // jobFor makes the job that does or undoes a block.
 func (d *Daemon) jobFor(b *blocks.Block, action string) *job {
@@ -89,7 +90,7 @@ func (d *Daemon) restore() {
 		}
 		jobs = append(jobs, d.restoring(b)...)
 	}
-	d.commit(true)
+	d.save()
 	for _, j := range d.enter(jobs) {
 		go d.run(j)
 	}
@@ -126,12 +127,20 @@ func kept(b *blocks.Block, until time.Time) response.Block {
 // shutDown undoes everything in the order it was done, one after the other, as
 // OSSEC does, or keeps it for the next start. A program that is running is
 // waited for where something of its own is to be undone; others, like the
-// restart that may be the reason for this, are left alone.
+// restart that may be the reason for this, are left alone. Requests that wait are
+// refused: who knows when execd is started again.
 func (d *Daemon) shutDown(ctx context.Context) {
 	d.mu.Lock()
 	d.stopping = true
 	keep := d.policy.keepOnStop
 	d.mu.Unlock()
+	dismissed, ready := d.lanes.dismiss()
+	for _, j := range ready {
+		go d.run(j)
+	}
+	for _, j := range dismissed {
+		d.dropped(j, keep)
+	}
 	if keep {
 		d.log.Info("blocks are kept for the next start", "count", d.snapshot().Blocks)
 	} else {
@@ -171,7 +180,7 @@ func (d *Daemon) undoOne(ctx context.Context, b *blocks.Block) {
 	d.mu.Lock()
 	if d.store.NeedsStart(b) && !b.Begun {
 		d.store.Remove(b) // it was never done
-		d.commit(true)
+		d.save()
 		d.mu.Unlock()
 		return
 	}

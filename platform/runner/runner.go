@@ -82,6 +82,9 @@ func Start(s Spec) (*Process, error) {
 		out.ours.Close()
 		return nil, err
 	}
+	if s.Talk && s.Deadline > 0 { // a program that reads nothing must not hold up who talks to it
+		_ = ours.SetWriteDeadline(now.Add(s.Deadline))
+	}
 	p := &Process{proc: proc, out: out, in: ours, started: now, limit: s.Deadline}
 	go out.run()
 	p.feed(s.Input)
@@ -112,7 +115,8 @@ func (p *Process) feed(input []byte) {
 // PID is the program's process id and the id of its group.
 func (p *Process) PID() int { return p.proc.Pid }
 
-// Say writes to the standard input of a program that was started with Talk.
+// Say writes to the standard input of a program that was started with Talk. What it
+// has not read at its deadline is given up: os.ErrDeadlineExceeded.
 func (p *Process) Say(b []byte) error {
 	_, err := p.in.Write(b)
 	return err

@@ -132,6 +132,22 @@ func TestTalk(t *testing.T) {
 	}
 }
 
+// Who talks to a program that reads nothing is let go at its deadline.
+func TestTalkToTheDeaf(t *testing.T) {
+	s := shell("exec sleep 100000")
+	s.Talk, s.Deadline = true, 300*time.Millisecond
+	p, err := runner.Start(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := p.Say(make([]byte, 1<<20)); !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("what nobody reads ends with %v", err)
+	}
+	if r := p.Wait(); !r.TimedOut {
+		t.Errorf("%+v", r)
+	}
+}
+
 func TestFirstLineOfASilentProgram(t *testing.T) {
 	p, err := runner.Start(shell("printf unfinished"))
 	if err != nil {

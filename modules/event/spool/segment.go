@@ -207,8 +207,8 @@ func (s *Spool) roll() error {
 	// What was appended must not become less durable by the new segment:
 	// Sync reaches only the newest.
 	if err := s.flush(); err != nil {
-		file.Close()
-		return err
+		// Else the next try would find it there.
+		return errors.Join(err, file.Close(), os.Remove(file.Name()))
 	}
 	s.out.Close()
 	s.out, s.outSeq, s.outSize = file, s.outSeq+1, 0
@@ -237,11 +237,12 @@ func (s *Spool) advance(cause error) error {
 	done := s.pos.segment
 	s.in, s.pos = next, position{segment: done + 1}
 	// The order matters: a position on a segment that is gone starts at the
-	// oldest, a segment before the position is removed by load.
-	if err := s.pos.save(s.posFile); err != nil {
-		return err
+	// oldest, a segment before the position is removed by load. Where only this
+	// fails, reading goes on: after a crash messages come again, as after a lost Ack.
+	if s.pos.save(s.posFile) == nil {
+		_ = os.Remove(s.path(done))
 	}
-	return os.Remove(s.path(done))
+	return nil
 }
 
 // recount corrects the statistics when the rest of the current segment is

@@ -67,6 +67,52 @@ func TestOrderAndRepetition(t *testing.T) {
 	}
 }
 
+// Where the position can't be written, or a segment that was read can't be
+// removed, reading goes on. After a crash messages come again.
+func TestPositionCantBeWritten(t *testing.T) {
+	o := Options{Dir: t.TempDir(), SegmentBytes: 32}
+	s := open(t, o)
+	for i := range 10 {
+		appendAll(t, s, fmt.Sprintf("message %d", i))
+	}
+	s.posFile.Close()
+	for i := range 10 {
+		if got, want := next(t, s), fmt.Sprintf("message %d", i); got != want {
+			t.Fatalf("got %q, want %q", got, want)
+		}
+		if err := s.Ack(); err == nil {
+			t.Error("nothing is said of the position")
+		}
+	}
+	if got := next(t, open(t, o)); got != "message 0" {
+		t.Errorf("after a crash comes %q", got)
+	}
+}
+
+// A flush that fails keeps no message out for longer than it fails.
+func TestRollFails(t *testing.T) {
+	s := open(t, Options{Dir: t.TempDir(), SegmentBytes: 32})
+	appendAll(t, s, "one, which fills its segment")
+	good := s.out
+	bad, err := os.Open(os.DevNull) // can't be flushed
+	if err != nil {
+		t.Fatal(err)
+	}
+	bad.Close()
+	s.out = bad
+	if err := s.Append([]byte("two")); !errors.Is(err, ErrFull) {
+		t.Errorf("on a bad disk: %v", err)
+	}
+	s.out = good
+	appendAll(t, s, "three")
+	for _, want := range []string{"one, which fills its segment", "three"} {
+		if got := next(t, s); got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+		s.Ack()
+	}
+}
+
 // TestCrash opens the folder again without closing it first, as after kill -9:
 // what was not acknowledged comes again, what was does not.
 func TestCrash(t *testing.T) {

@@ -68,7 +68,7 @@ type Block struct {
 	Ending  bool            `json:"ending,omitempty"`  // its time has passed, or an operator ended it
 
 	Failures int           `json:"-"` // how often undoing failed
-	Begun    bool          `json:"-"` // its program was or is being started by this process
+	Begun    bool          `json:"-"` // its program was or is being started, or may have been
 	busy     bool          // undoing is under way
 	queued   bool          // it has an entry in the queue
 	queuedAt time.Duration // that entry's deadline; never later than Due
@@ -123,7 +123,11 @@ func Open(j Journal, records [][]byte, c Clock) (*Store, error) {
 // restore puts a block's deadline on this boot's clock. Within one boot it is
 // exact. After a boot only the wall clock is left, and it may have been wrong
 // then or now: nothing lasts longer than its timeout from now.
+//
+// What an earlier process has written down it may have begun, and died before it
+// could say so; and what was begun in another boot may have changed a file.
 func (s *Store) restore(b *Block) {
+	b.Begun = true
 	if b.Boot == "" || b.Boot != s.clock.BootID() {
 		left := min(b.Until.Sub(s.clock.Now()), max(b.Timeout, 0))
 		b.Boot, b.Due = s.clock.BootID(), s.clock.Boot()+left

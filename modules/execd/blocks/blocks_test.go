@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"iter"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"testing"
 	"time"
@@ -208,6 +209,94 @@ func TestStartedIsOfOneBoot(t *testing.T) {
 	f.reopen()
 	if !f.NeedsStart(f.Active("k")) {
 		t.Error("not started after a reboot")
+	}
+}
+
+// What an earlier process wrote down, it may have begun.
+func TestRestoredIsBegun(t *testing.T) {
+	f := open(t)
+	if f.add("k", time.Hour, blocks.Policy{}).Begun {
+		t.Error("a new block is begun")
+	}
+	f.reopen()
+	if !f.Active("k").Begun {
+		t.Error("a block of an earlier process counts as never begun")
+	}
+}
+
+// Blocks that end before their time leave nothing in memory.
+func TestEndedEarlyCostsNoMemory(t *testing.T) {
+	s, err := blocks.Open(nowhere{}, nil, &clock{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	stays := s.Add(blocks.Block{Key: "stays", Timeout: time.Minute}, blocks.Policy{})
+	before := live()
+	for i := range 5000 {
+		b := s.Add(blocks.Block{Key: fmt.Sprint(i), Alert: make([]byte, 32<<10), Timeout: time.Hour}, blocks.Policy{})
+		s.Extend(b, blocks.Policy{}, false)
+		s.Remove(b)
+	}
+	if grown := live() - before; grown > 48<<20 {
+		t.Errorf("%d bytes are held for blocks that are gone", grown)
+	}
+	if left, any := s.Next(); !any || left != time.Minute {
+		t.Errorf("next is due in %v, %v", left, any)
+	}
+	s.Extend(stays, blocks.Policy{}, false)
+}
+
+func live() int {
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return int(m.HeapAlloc)
+}
+
+// However often the queue is tidied up, no block that is left is forgotten, and
+// each comes at its time.
+func TestTidyingForgetsNobody(t *testing.T) {
+	c := &clock{}
+	s, err := blocks.Open(nowhere{}, nil, c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	left := map[uint64]time.Duration{}
+	for i := range 20_000 {
+		b := s.Add(blocks.Block{Key: fmt.Sprint(i), Timeout: time.Duration(i*7919%5000+1) * time.Second}, blocks.Policy{})
+		switch i % 20 {
+		case 0:
+			b.Timeout *= 2
+			s.Extend(b, blocks.Policy{}, false)
+			left[b.ID] = b.Due
+		case 1:
+			for range 3 { // undoing fails, again and again
+				s.End(b)
+				for _, due := range s.TakeDue() {
+					s.Retry(due, time.Duration(i)*time.Second)
+				}
+			}
+			left[b.ID] = b.Due
+		default:
+			s.End(b)
+			for _, due := range s.TakeDue() {
+				s.Remove(due)
+			}
+		}
+	}
+	for len(left) > 0 {
+		wait, any := s.Next()
+		if !any {
+			t.Fatalf("%d blocks are forgotten", len(left))
+		}
+		c.pass(wait)
+		for _, b := range s.TakeDue() {
+			if left[b.ID] != c.boot {
+				t.Fatalf("block %d comes at %v, is due at %v", b.ID, c.boot, left[b.ID])
+			}
+			delete(left, b.ID)
+			s.Remove(b)
+		}
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"iter"
+	"slices"
 	"time"
 )
 
@@ -194,13 +195,40 @@ func (s *Store) schedule(b *Block) {
 	}
 	b.queued, b.queuedAt = true, b.Due
 	heap.Push(&s.queue, dueEntry{b.Due, b})
+	if len(s.queue) > 2*len(s.byID)+looseEntries {
+		s.tidy()
+	}
+}
+
+// looseEntries is how many entries of blocks that are gone the queue may hold, more
+// than there are blocks.
+const looseEntries = 1024
+
+// live says that an entry stands for a block that waits for its undoing.
+func (e dueEntry) live() bool {
+	return !e.block.busy && e.block.queued && e.due == e.block.queuedAt
+}
+
+// tidy drops stale entries, wherever in the queue they are: each holds a block
+// with all that its sender wrote.
+func (s *Store) tidy() {
+	s.queue = slices.DeleteFunc(s.queue, func(e dueEntry) bool {
+		if e.live() {
+			return false
+		}
+		if e.due == e.block.queuedAt {
+			e.block.queued = false
+		}
+		return true
+	})
+	heap.Init(&s.queue)
 }
 
 // front drops and renews stale entries and returns the block that is due next.
 func (s *Store) front() *Block {
 	for len(s.queue) > 0 {
 		e := s.queue[0]
-		live := !e.block.busy && e.block.queued && e.due == e.block.queuedAt
+		live := e.live()
 		if live && e.due == e.block.Due {
 			return e.block
 		}

@@ -215,6 +215,7 @@ func (j *Journal) replace(records iter.Seq[[]byte]) (f *os.File, end int64, err 
 		err = datasync.Dir(filepath.Dir(j.path))
 	}
 	if err != nil {
+		_ = os.Remove(tmp) // a full disk has better use for it; it is gone if it has the name already
 		return nil, 0, errors.Join(err, f.Close())
 	}
 	return f, end, nil

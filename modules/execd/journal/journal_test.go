@@ -47,6 +47,24 @@ func write(t *testing.T, j *journal.Journal, durable bool, records ...string) {
 	}
 }
 
+// A journal that can't be replaced leaves no half of a new one on a full disk.
+func TestRewriteFails(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "j")
+	j, _, err := journal.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.MkdirAll(filepath.Join(path, "in the way"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := j.Rewrite(slices.Values([][]byte{[]byte("e")})); err == nil {
+		t.Error("a folder was replaced")
+	}
+	if _, err := os.Stat(path + ".new"); !os.IsNotExist(err) {
+		t.Errorf("the new one: %v", err)
+	}
+}
+
 func TestRecordsComeBack(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "j")
 	j := open(t, path)
