@@ -29,10 +29,6 @@ func (d *Daemon) tellPlain(text string) {
 	d.log.LogAttrs(context.Background(), slog.LevelInfo, text, logging.Plain())
 }
 
-// maxToldName is how much of a name is remembered, in bytes, so that what was said
-// of it is not said again: thousands are, and a sender chooses how long they are.
-const maxToldName = 256
-
 func (d *Daemon) programs() programs {
 	return programs{bin: d.env.Layout.ResponseBin(), self: d.self}
 }
@@ -51,7 +47,7 @@ func (d *Daemon) find(req request.Request) (entry, bool) {
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		d.stats.absent.Add(1)
-		d.table.onceFor("no program "+req.Name[:min(len(req.Name), maxToldName)], func() {
+		d.table.onceFor("no program "+req.Name, func() {
 			d.log.Info("response is not on this system: its requests are left out", "response", req.Name)
 		})
 		return entry{}, false

@@ -133,10 +133,15 @@ func (t *table) tellAbsent() {
 	}
 }
 
-// maxSaid bounds what is remembered of what was said.
-const maxSaid = 4096
+// What is remembered of what was said: so many texts, so many bytes of each. A sender
+// chooses how long a name is.
+const (
+	maxSaid     = 4096
+	maxSaidText = 512
+)
 
 func (t *table) once(what string, say func()) {
+	what = strings.Clone(what[:min(len(what), maxSaidText)])
 	if t.said[what] {
 		return
 	}
