@@ -23,12 +23,12 @@ var ErrLocked = errors.New("locked by another process")
 type Lock struct{ f *os.File }
 
 // Open makes the file, mode 0600, if it is missing and returns a Lock that is
-// not held yet. On a disk that is read-only the lock is on the file as it is, or
-// on its folder: a disk that failed must keep nobody from what it guards.
+// not held yet. On a disk that is read-only or full the lock is on the file as it
+// is, or on its folder: a bad disk must keep nobody from what it guards.
 func Open(path string) (*Lock, error) {
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|noFollow, 0o600)
-	if onReadOnlyDisk(err) {
-		f, err = openReadOnly(path)
+	if takesNoFile(err) {
+		f, err = openAsItIs(path)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("open lock file: %w", err)
@@ -36,7 +36,7 @@ func Open(path string) (*Lock, error) {
 	return &Lock{f}, nil
 }
 
-func openReadOnly(path string) (*os.File, error) {
+func openAsItIs(path string) (*os.File, error) {
 	f, err := os.OpenFile(path, os.O_RDONLY|noFollow, 0)
 	if errors.Is(err, fs.ErrNotExist) {
 		return os.Open(filepath.Dir(path))

@@ -13,9 +13,11 @@ import (
 
 const noFollow = syscall.O_NOFOLLOW
 
-// onReadOnlyDisk says that a file could not be opened to be written, or made,
-// because nothing on its disk can.
-func onReadOnlyDisk(err error) bool { return errors.Is(err, syscall.EROFS) }
+// takesNoFile says that a file could not be opened to be written, or made, because
+// its disk takes nothing.
+func takesNoFile(err error) bool {
+	return errors.Is(err, syscall.EROFS) || errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
+}
 
 // lock uses flock(2): the lock belongs to the open file, which is closed on
 // exec, and not to the process as fcntl's do.

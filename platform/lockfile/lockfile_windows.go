@@ -12,9 +12,8 @@ import (
 
 const noFollow = 0
 
-// onReadOnlyDisk is never so: a file that is open for reading only can't be
-// locked.
-func onReadOnlyDisk(error) bool { return false }
+// takesNoFile is never so: a folder can't be locked.
+func takesNoFile(error) bool { return false }
 
 func lock(f *os.File, wait bool) error {
 	flags := uint32(windows.LOCKFILE_EXCLUSIVE_LOCK)
