@@ -61,8 +61,17 @@ func newBacklog(queue requestQueue, err error, c blocks.Clock, log *slog.Logger)
 		return b
 	}
 	b.queue = queue
-	b.stale.Store(int64(b.left()))
+	if _, boot, err := b.first(); err == nil && boot != b.boot {
+		b.stale.Store(int64(b.left()))
+	}
 	return b
+}
+
+// first is the oldest request, if there is one. It stays in the backlog.
+func (b *backlog) first() (m message, boot string, err error) {
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel() // a queue does not wait for what is there
+	return b.next(ctx)
 }
 
 // fail gives the backlog up. Requests are then decided as they come, and wait in

@@ -3,6 +3,7 @@
 package lockfile
 
 import (
+	"context"
 	"errors"
 	"os"
 	"path/filepath"
@@ -39,15 +40,21 @@ func TestBadDisk(t *testing.T) {
 func demandLocks(t *testing.T, paths ...string) {
 	t.Helper()
 	for _, path := range paths {
-		first, second := open(t, path), open(t, path)
-		if err := first.Try(); err != nil {
+		release, err := Take(t.Context(), path)
+		if err != nil {
 			t.Errorf("%s: %v", path, err)
+			continue
 		}
-		if err := second.Try(); !errors.Is(err, ErrLocked) {
+		gone, cancel := context.WithCancel(t.Context())
+		cancel()
+		if _, err := Take(gone, path); !errors.Is(err, ErrLocked) {
 			t.Errorf("%s: the second holder gets %v", path, err)
 		}
-		if err := errors.Join(first.Release(), second.Try()); err != nil {
+		release()
+		if again, err := Take(t.Context(), path); err != nil {
 			t.Errorf("%s: after the release: %v", path, err)
+		} else {
+			again()
 		}
 	}
 }

@@ -9,9 +9,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
-	"path/filepath"
 	"time"
 )
 
@@ -23,25 +21,13 @@ var ErrLocked = errors.New("locked by another process")
 type Lock struct{ f *os.File }
 
 // Open makes the file, mode 0600, if it is missing and returns a Lock that is
-// not held yet. On a disk that is read-only or full the lock is on the file as it
-// is, or on its folder: a bad disk must keep nobody from what it guards.
+// not held yet.
 func Open(path string) (*Lock, error) {
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|noFollow, 0o600)
-	if takesNoFile(err) {
-		f, err = openAsItIs(path)
-	}
 	if err != nil {
 		return nil, fmt.Errorf("open lock file: %w", err)
 	}
 	return &Lock{f}, nil
-}
-
-func openAsItIs(path string) (*os.File, error) {
-	f, err := os.OpenFile(path, os.O_RDONLY|noFollow, 0)
-	if errors.Is(err, fs.ErrNotExist) {
-		return os.Open(filepath.Dir(path))
-	}
-	return f, err
 }
 
 // Acquire waits for the lock.
