@@ -274,6 +274,9 @@ func TestBacklogOnABadDisk(t *testing.T) {
 			if n := fake.count(add); n != calls {
 				t.Errorf("%d ran", n)
 			}
+			if off := f.d.backlog.off.Load(); off != (q == nil) {
+				t.Errorf("the backlog is given up: %v", off)
+			}
 		})
 	}
 }

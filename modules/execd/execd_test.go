@@ -498,6 +498,28 @@ func TestKeptAtStop(t *testing.T) {
 	f.expect("ardump delete - 203.0.113.1")
 }
 
+// A block that is kept at a stop, before its program had its turn, was not refused:
+// the next execd starts it.
+func TestKeptBeforeItsTurn(t *testing.T) {
+	f, fake := crowded(t, "a600 - ardump - 600\n")
+	f.cfg.ActiveResponse.KeepOnStop = true
+	if err := f.d.Reload(t.Context(), &f.cfg); err != nil {
+		t.Fatal(err)
+	}
+	f.flood("a600", 3) // one runs and two wait
+	eventually(t, "one runs", func() bool { return fake.count(add) == 1 })
+	f.end()
+	if f.events.find(actRefuse) != nil {
+		t.Errorf("log\n%s", f.log)
+	}
+	close(fake.gate)
+	f.begin()
+	f.settled()
+	if n := fake.count(add); n != 3 {
+		t.Errorf("%d ran", n)
+	}
+}
+
 // After a reboot the programs of others undo and do again; what has a keeper is
 // the keeper's; what has run out meanwhile is undone.
 func TestReboot(t *testing.T) {

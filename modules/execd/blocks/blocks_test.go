@@ -300,6 +300,26 @@ func TestTidyingForgetsNobody(t *testing.T) {
 	}
 }
 
+// A block whose undoing was under way when the queue was tidied up, and failed,
+// comes again.
+func TestTidyingWhileUndoing(t *testing.T) {
+	c := &clock{}
+	s, err := blocks.Open(nowhere{}, nil, c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Add(blocks.Block{Key: "k", Timeout: time.Second}, blocks.Policy{})
+	taken := s.TakeAll()
+	for i := range 3000 {
+		s.Remove(s.Add(blocks.Block{Key: fmt.Sprint(i), Timeout: time.Hour}, blocks.Policy{}))
+	}
+	s.Retry(taken[0], 2*time.Second)
+	c.pass(2 * time.Second)
+	if due := s.TakeDue(); len(due) != 1 || due[0] != taken[0] {
+		t.Errorf("%d are due", len(due))
+	}
+}
+
 func TestEndedByHandStaysEnded(t *testing.T) {
 	f := open(t)
 	f.End(f.add("k", time.Hour, blocks.Policy{}))
