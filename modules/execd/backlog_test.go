@@ -179,6 +179,41 @@ func TestBacklogAtTheEnd(t *testing.T) {
 	}
 }
 
+// Behind those of another boot there may be some of this one, of a process that was
+// killed. Others wait behind those as soon as that is known.
+func TestBacklogOfTwoBoots(t *testing.T) {
+	queue, err := openQueue(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := newHandClock()
+	put := func(n int) *backlog {
+		b := newBacklog(queue, nil, c, slog.New(slog.DiscardHandler))
+		for range n {
+			b.put([]message{{data: []byte("a0 - 10.9.9.9")}})
+		}
+		return b
+	}
+	put(2)
+	c.reboot(time.Minute)
+	put(3)
+	b := put(0)
+	defer b.close()
+	var lens []int
+	for range 3 {
+		_, boot, err := b.first()
+		if err != nil {
+			t.Fatal(err)
+		}
+		b.outdated(boot)
+		lens = append(lens, b.len())
+		b.done()
+	}
+	if want := []int{1, 1, 3}; !slices.Equal(lens, want) {
+		t.Errorf("a new one waits behind %v, want %v", lens, want)
+	}
+}
+
 // Nobody waits behind requests of another boot: they are refused.
 func TestNobodyWaitsBehindAnotherBoot(t *testing.T) {
 	f, fake := crowded(t, "a0 - ardump - 0\n")
