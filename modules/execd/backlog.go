@@ -36,9 +36,11 @@ type backlog struct {
 	log   *slog.Logger
 	boot  string      // which start of the machine this is; where nobody knows, of this process
 	off   atomic.Bool // it can't be used: requests are decided at once
-	// stale is how many requests at the front may be of another boot. They are
-	// refused, so nobody need wait behind them.
-	stale atomic.Int64
+	// stale says that those at the front may be of another boot. They are refused,
+	// so nobody need wait behind them, but only behind the fresh ones, which this
+	// process has put in.
+	stale atomic.Bool
+	fresh atomic.Int64
 }
 
 // requestQueue is what a backlog needs of a spool.Spool.
@@ -61,8 +63,9 @@ func newBacklog(queue requestQueue, err error, c blocks.Clock, log *slog.Logger)
 		return b
 	}
 	b.queue = queue
-	if _, boot, err := b.first(); err == nil && boot != b.boot {
-		b.stale.Store(int64(b.left()))
+	if b.left() > 0 {
+		_, boot, _ := b.first()
+		b.stale.Store(boot != b.boot)
 	}
 	return b
 }
@@ -99,21 +102,22 @@ func (b *backlog) left() int {
 
 // len is how many requests a new one has to wait behind.
 func (b *backlog) len() int {
-	if b.off.Load() {
+	switch {
+	case b.off.Load():
 		return 0
+	case b.stale.Load():
+		return int(b.fresh.Load())
 	}
-	return max(0, b.left()-int(b.stale.Load()))
+	return b.left()
 }
 
-// outdated says whether a request that was next came in another boot. Only who
-// takes requests out may ask, once for each.
+// outdated says whether the request that is next came in another boot. Only who
+// takes requests out may ask.
 func (b *backlog) outdated(boot string) bool {
 	if boot == b.boot {
-		b.stale.Store(0) // none that follows is
-		return false
+		b.stale.Store(false) // nor does one that follows
 	}
-	b.stale.Store(max(0, b.stale.Load()-1))
-	return true
+	return boot != b.boot
 }
 
 // put takes a batch in, or says that there is no room.
@@ -125,7 +129,11 @@ func (b *backlog) put(batch []message) bool {
 	for i, m := range batch {
 		records[i] = encodeMessage(m, b.boot)
 	}
-	return b.queue.Append(records...) == nil
+	if b.queue.Append(records...) != nil {
+		return false
+	}
+	b.fresh.Add(int64(len(batch)))
+	return true
 }
 
 // next waits for the oldest request. It is in the backlog until done.
@@ -206,7 +214,7 @@ func (d *Daemon) catchUp(ctx context.Context) {
 		case err != nil:
 			d.log.Error("a request that waited can't be read", "err", err)
 		case outdated:
-			d.turnAway(m, "it came before the machine was started anew")
+			d.turnAwayStale(m)
 		case !d.lanes.awaitRoom(ctx):
 			return
 		default:
@@ -223,17 +231,40 @@ func (d *Daemon) turnAway(m message, why string) {
 	d.refused(subject{name: req.Name, words: req.Args, by: sentBy(m.from)}, why)
 }
 
+// turnAwayStale refuses a request of another boot. There may be so many that what
+// happens now must have its room among the events.
+func (d *Daemon) turnAwayStale(m message) {
+	if d.tell.crowded() {
+		d.stats.refused.Add(1)
+		d.tell.untold.Add(1)
+		return
+	}
+	d.turnAway(m, "it came before the machine was started anew")
+}
+
 // retryReading is the pause before a backlog that can't be read is tried again.
 const retryReading = 30 * time.Second
 
 // turnAwayLimit is how long the end may take to refuse what waits.
 const turnAwayLimit = 5 * time.Second
 
-// turnAwayAll refuses what is in the backlog when execd stops.
-func (d *Daemon) turnAwayAll(ctx context.Context) {
+// turnAwayAll refuses what waited when execd stopped: jobs, and, unless blocks are
+// kept, what is in the backlog.
+func (d *Daemon) turnAwayAll(ctx context.Context, dismissed []*job, keep bool) {
 	ctx, cancel := context.WithTimeout(ctx, turnAwayLimit)
 	defer cancel()
+	for _, j := range dismissed {
+		d.tell.awaitRoom(ctx)
+		d.dropped(j)
+	}
+	if !keep {
+		d.emptyBacklog(ctx)
+	}
+}
+
+func (d *Daemon) emptyBacklog(ctx context.Context) {
 	for d.backlog.left() > 0 {
+		d.tell.awaitRoom(ctx)
 		m, _, err := d.backlog.next(ctx)
 		switch {
 		case err == nil:

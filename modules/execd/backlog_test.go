@@ -20,6 +20,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"hids/modules"
+	"hids/modules/event"
 	"hids/modules/event/spool"
 	"hids/modules/execd/request"
 	"hids/platform/execq"
@@ -208,8 +209,9 @@ func TestBacklogOfTwoBoots(t *testing.T) {
 		b.outdated(boot)
 		lens = append(lens, b.len())
 		b.done()
+		lens = append(lens, b.len())
 	}
-	if want := []int{1, 1, 3}; !slices.Equal(lens, want) {
+	if want := []int{0, 0, 0, 0, 3, 2}; !slices.Equal(lens, want) {
 		t.Errorf("a new one waits behind %v, want %v", lens, want)
 	}
 }
@@ -243,6 +245,74 @@ func TestNobodyWaitsBehindAnotherBoot(t *testing.T) {
 	}
 	if _, boot, err := d.backlog.next(t.Context()); err != nil || d.backlog.outdated(boot) || d.backlog.len() != 1 {
 		t.Errorf("%v: one of this boot is refused", err)
+	}
+}
+
+// holding is an event log that takes nothing until it is let go.
+type holding struct {
+	events
+	gate chan struct{}
+}
+
+func (h *holding) Emit(ctx context.Context, e *event.Event) error {
+	<-h.gate
+	return h.events.Emit(ctx, e)
+}
+
+// Requests of another boot leave room for the events of this one, also where the
+// event log is slow.
+func TestStaleLeavesRoomForEvents(t *testing.T) {
+	f := newFixture(t, "a0 - ardump - 0\n")
+	f.programs("ardump")
+	fake, sink := &fakePrograms{}, &holding{gate: make(chan struct{})}
+	f.parts = func(p *parts) {
+		p.start = fake.start
+		p.queue = func(dir string) (requestQueue, error) {
+			q, err := openQueue(dir)
+			for i := range maxUntold {
+				r := encodeMessage(message{data: fmt.Appendf(nil, "a0 - 10.1.%d.%d", i>>8, i&255)}, "another boot")
+				err = errors.Join(err, q.Append(r))
+			}
+			return q, err
+		}
+	}
+	f.sink = sink
+	f.begin()
+	eventually(t, "all are refused", func() bool { return f.d.backlog.left() == 0 })
+	f.send("a0 - 203.0.113.1")
+	eventually(t, "it ran", func() bool { return fake.count(add) == 1 && f.d.snapshot().Running == 0 })
+	close(sink.gate)
+	f.end()
+	s := f.d.snapshot()
+	if n := sink.actions()[actRefuse]; s.Refused != maxUntold || n < maxUntold/2 || int64(n)+s.Untold != maxUntold {
+		t.Errorf("%d are refused, %d are told of, %d are not", s.Refused, n, s.Untold)
+	}
+	if sink.actions()[actBlock] != 1 {
+		t.Error("what happened in this boot is not told of")
+	}
+}
+
+// What a stop refuses is told of, however much it is, as long as the event log goes on.
+func TestStopTellsOfAll(t *testing.T) {
+	f := newFixture(t, "a0 - ardump - 0\n")
+	f.programs("ardump")
+	f.cfg.ActiveResponse.Concurrency = 1
+	fake := &fakePrograms{gate: make(chan struct{})}
+	f.parts = func(p *parts) { p.start = fake.start }
+	f.begin()
+	defer close(fake.gate)
+	const many = maxUntold + maxUntold/2
+	var batch []message
+	for i := range many {
+		batch = append(batch, message{data: fmt.Appendf(nil, "a0 - 10.1.%d.%d", i>>8, i&255)})
+	}
+	f.d.handle(batch)
+	if s := f.d.snapshot(); s.Waiting != many-1 {
+		t.Fatalf("%d wait", s.Waiting)
+	}
+	f.end()
+	if n, untold := f.events.actions()[actRefuse], f.d.snapshot().Untold; n != many-1 || untold != 0 {
+		t.Errorf("%d are told of, %d are not", n, untold)
 	}
 }
 

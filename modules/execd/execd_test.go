@@ -520,6 +520,35 @@ func TestKeptBeforeItsTurn(t *testing.T) {
 	}
 }
 
+// A stop that keeps blocks begins no undoing, which nobody would see to its end. A
+// request that never had its turn and whose block is over is told of.
+func TestKeepingUndoesNothing(t *testing.T) {
+	f, fake := crowded(t, "a600 - ardump - 600\n")
+	f.cfg.ActiveResponse.KeepOnStop = true
+	if err := f.d.Reload(t.Context(), &f.cfg); err != nil {
+		t.Fatal(err)
+	}
+	f.flood("a600", 2) // one runs, one waits for a place
+	eventually(t, "one runs", func() bool { return fake.count(add) == 1 })
+	if _, err := f.d.endByHand(Change{IP: "10.9.0.1"}, "operator"); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "its undoing waits", func() bool { _, waiting := f.d.lanes.count(); return waiting == 2 })
+	f.end()
+	if n := fake.count(remove); n != 0 {
+		t.Errorf("%d undoings begun", n)
+	}
+	if f.events.find(actRefuse) == nil {
+		t.Error("nobody is told of the request that never had its turn")
+	}
+	close(fake.gate)
+	f.begin()
+	f.settled()
+	if n := fake.count(remove); n != 1 {
+		t.Errorf("%d are undone by the next execd", n)
+	}
+}
+
 // After a reboot the programs of others undo and do again; what has a keeper is
 // the keeper's; what has run out meanwhile is undone.
 func TestReboot(t *testing.T) {

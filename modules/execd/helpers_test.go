@@ -6,6 +6,7 @@ package execd
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -270,6 +271,7 @@ type fixture struct {
 	d      *Daemon
 	log    *lines
 	events *events
+	sink   event.Sink // instead of events
 	stop   context.CancelFunc
 	ended  chan error
 	sent   int64
@@ -352,7 +354,7 @@ func (f *fixture) begin() {
 	f.t.Helper()
 	ready := make(chan struct{})
 	env := modules.Env{
-		Config: &f.cfg, Layout: f.layout, Events: f.events, Files: map[string]*os.File{"execq": f.sock},
+		Config: &f.cfg, Layout: f.layout, Events: cmp.Or(f.sink, event.Sink(f.events)), Files: map[string]*os.File{"execq": f.sock},
 		Log:   slog.New(logging.NewHandler(f.log, logging.Options{Name: "ossec-execd"})),
 		Ready: func() { close(ready) },
 	}

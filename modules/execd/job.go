@@ -78,12 +78,6 @@ func (d *Daemon) spec(j *job) runner.Spec {
 	return s
 }
 
-func (d *Daemon) keepsOnStop() bool {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return d.policy.keepOnStop
-}
-
 func (d *Daemon) deadline() time.Duration {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -94,7 +88,7 @@ func (d *Daemon) deadline() time.Duration {
 // goroutine. It returns once the program is started.
 func (d *Daemon) run(j *job) {
 	if !d.begin(j) {
-		d.dropped(j, d.keepsOnStop())
+		d.dropped(j)
 		d.leave(j)
 		return
 	}
@@ -127,10 +121,13 @@ func (d *Daemon) begin(j *job) bool {
 }
 
 // dropped tells of a job that waited until it was no longer wanted. A block that is
-// kept is put in force by the next execd, and one that is put back was told of when
-// it was made.
-func (d *Daemon) dropped(j *job, keep bool) {
-	if !j.again && (j.block == nil || !keep) {
+// kept is put in force by the next execd, unless its time was over, and one that is
+// put back was told of when it was made.
+func (d *Daemon) dropped(j *job) {
+	d.mu.Lock()
+	silent := j.again || j.block != nil && d.policy.keepOnStop && !j.block.Ending
+	d.mu.Unlock()
+	if !silent {
 		d.refused(subject{name: j.name, words: j.words, program: j.prog.path, by: j.by}, "execd stopped before its turn came")
 	}
 }

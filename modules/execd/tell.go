@@ -45,14 +45,15 @@ type teller struct {
 	log    *slog.Logger
 	host   string
 	events chan *event.Event
-	mu     sync.Mutex // guards closed, and events while it is closed
+	eased  chan struct{} // gets one when there is room again
+	mu     sync.Mutex    // guards closed, and events while it is closed
 	closed bool
 	seq    atomic.Uint64
 	untold atomic.Int64
 }
 
 func newTeller(sink event.Sink, log *slog.Logger, host string) *teller {
-	return &teller{sink: sink, log: log, host: host, events: make(chan *event.Event, maxUntold)}
+	return &teller{sink: sink, log: log, host: host, events: make(chan *event.Event, maxUntold), eased: make(chan struct{}, 1)}
 }
 
 func (t *teller) run() {
@@ -63,9 +64,30 @@ func (t *teller) run() {
 			t.log.Error("event can't be handed on", "action", e.Event.Action, "err", err)
 		}
 		cancel()
+		if !t.crowded() {
+			select {
+			case t.eased <- struct{}{}:
+			default:
+			}
+		}
 		if n := t.untold.Load(); n != missed && len(t.events) == 0 {
 			t.log.Warn("events were left out: the event log did not take them in time", "count", n-missed)
 			missed = n
+		}
+	}
+}
+
+// crowded says that the event log does not keep up.
+func (t *teller) crowded() bool { return len(t.events) > maxUntold/2 }
+
+// awaitRoom waits until the event log keeps up, or ctx ends. It is for one goroutine
+// at a time, who has much to tell and is in no hurry.
+func (t *teller) awaitRoom(ctx context.Context) {
+	for t.crowded() {
+		select {
+		case <-t.eased:
+		case <-ctx.Done():
+			return
 		}
 	}
 }

@@ -135,19 +135,16 @@ func (d *Daemon) shutDown(ctx context.Context) {
 	keep := d.policy.keepOnStop
 	d.mu.Unlock()
 	dismissed, ready := d.lanes.dismiss()
-	for _, j := range ready {
-		go d.run(j)
-	}
-	for _, j := range dismissed {
-		d.dropped(j, keep)
-	}
-	if keep {
+	if keep { // those that undo too: nobody would see them to their end
 		d.log.Info("blocks are kept for the next start", "count", d.snapshot().Blocks)
 	} else {
 		d.ossec(slog.LevelInfo, 1314, "Shutdown received. Deleting responses.")
+		for _, j := range ready {
+			go d.run(j)
+		}
 		d.undoAll(context.WithoutCancel(ctx))
-		d.turnAwayAll(context.WithoutCancel(ctx))
 	}
+	d.turnAwayAll(context.WithoutCancel(ctx), dismissed, keep)
 	d.ossec(slog.LevelInfo, 1225, "SIGNAL Received. Exit Cleaning...")
 }
 

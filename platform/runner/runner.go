@@ -53,6 +53,7 @@ type Process struct {
 	in      *os.File
 	started time.Time
 	limit   time.Duration
+	disarm  func() // its deadline
 
 	mu    sync.Mutex // guards ended: a process group is signalled only before its leader is reaped
 	ended bool
@@ -86,6 +87,7 @@ func Start(s Spec) (*Process, error) {
 		_ = ours.SetWriteDeadline(now.Add(s.Deadline))
 	}
 	p := &Process{proc: proc, out: out, in: ours, started: now, limit: s.Deadline}
+	p.disarm = p.armDeadline()
 	go out.run()
 	p.feed(s.Input)
 	return p, nil
@@ -133,13 +135,12 @@ func (p *Process) FirstLine(d time.Duration) []byte { return p.out.firstLine(d) 
 // Wait waits for the program to end. Children it leaves behind are not waited
 // for, and keep an output they can write to.
 func (p *Process) Wait() Result {
-	stop := p.armDeadline()
 	state, err := p.proc.Wait()
 	p.mu.Lock()
 	p.ended = true
 	late := p.late
 	p.mu.Unlock()
-	stop()
+	p.disarm()
 	if p.in != nil {
 		p.in.Close() // a second Close is harmless
 	}

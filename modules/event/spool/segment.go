@@ -229,20 +229,37 @@ func (s *Spool) advance(cause error) error {
 			return err
 		}
 	}
-	next, err := s.openReader(s.pos.segment + 1)
+	seq, err := s.following()
+	if err != nil {
+		return err
+	}
+	next, err := s.openReader(seq)
 	if err != nil {
 		return err
 	}
 	s.in.Close()
 	done := s.pos.segment
-	s.in, s.pos = next, position{segment: done + 1}
-	// The order matters: a position on a segment that is gone starts at the
-	// oldest, a segment before the position is removed by load. Where only this
-	// fails, reading goes on: after a crash messages come again, as after a lost Ack.
-	if s.pos.save(s.posFile) == nil {
-		_ = os.Remove(s.path(done))
-	}
+	s.in, s.pos = next, position{segment: seq}
+	// The order matters: a segment before the position is removed by load. Where
+	// only this fails, reading goes on: a position on a segment that is gone starts at
+	// the oldest there is.
+	_ = s.pos.save(s.posFile)
+	_ = os.Remove(s.path(done))
 	return nil
+}
+
+// following is the number of the segment behind the one that is read. Where one
+// could not be removed, and the position was lost, there are numbers missing.
+func (s *Spool) following() (uint64, error) {
+	list, err := s.segments()
+	if err != nil {
+		return 0, err
+	}
+	i, _ := slices.BinarySearch(list, s.pos.segment+1)
+	if i == len(list) {
+		return 0, fmt.Errorf("segment %d: %w", s.pos.segment+1, os.ErrNotExist)
+	}
+	return list[i], nil
 }
 
 // recount corrects the statistics when the rest of the current segment is

@@ -84,8 +84,64 @@ func TestPositionCantBeWritten(t *testing.T) {
 			t.Error("nothing is said of the position")
 		}
 	}
-	if got := next(t, open(t, o)); got != "message 0" {
+	if got := next(t, open(t, o)); got != "message 8" { // the segment that was not read to its end
 		t.Errorf("after a crash comes %q", got)
+	}
+}
+
+// A position that can't be written for a while leaves no segments behind, nor
+// anything that a later reader is stuck at.
+func TestPositionFailsForAWhile(t *testing.T) {
+	o := Options{Dir: t.TempDir(), SegmentBytes: 32}
+	s := open(t, o)
+	for i := range 10 {
+		appendAll(t, s, fmt.Sprintf("message %d which fills its segment", i))
+	}
+	good := s.posFile
+	bad, err := os.Open(os.DevNull)
+	if err != nil {
+		t.Fatal(err)
+	}
+	bad.Close()
+	s.posFile = bad
+	for range 5 {
+		next(t, s)
+		_ = s.Ack()
+	}
+	s.posFile = good
+	for range 4 {
+		next(t, s)
+		if err := s.Ack(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := next(t, s); got != "message 9 which fills its segment" {
+		t.Errorf("got %q", got)
+	}
+	if segments, err := s.segments(); err != nil || len(segments) > 2 {
+		t.Errorf("segments %v, %v", segments, err)
+	}
+}
+
+// Where a segment could not be removed and the position is lost, reading steps over
+// the numbers that are missing.
+func TestMissingSegments(t *testing.T) {
+	o := Options{Dir: t.TempDir(), SegmentBytes: 32}
+	s := open(t, o)
+	for i := range 5 {
+		appendAll(t, s, fmt.Sprintf("message %d which fills its segment", i))
+	}
+	for _, seq := range []uint64{2, 3} {
+		if err := os.Remove(s.path(seq)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s = open(t, o)
+	for _, i := range []int{0, 3, 4} {
+		if got, want := next(t, s), fmt.Sprintf("message %d which fills its segment", i); got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+		s.Ack()
 	}
 }
 

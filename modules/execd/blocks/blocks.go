@@ -94,6 +94,7 @@ type Store struct {
 	offenders map[string]offender
 	queue     dueQueue
 	bytes     int // of all blocks
+	loose     int // of blocks that are gone and may still be in queue
 	lastID    uint64
 	mark      string // of a block that was started in this boot
 	broken    bool   // the journal failed; a later Commit writes everything anew
@@ -354,7 +355,13 @@ func (s *Store) Retry(b *Block, after time.Duration) {
 func (s *Store) Remove(b *Block) {
 	s.retire(b)
 	b.busy = true // whatever is left of it in the queue is stale
+	if b.queued && s.byID[b.ID] == b {
+		s.loose += b.size()
+	}
 	s.drop(b.ID)
+	if s.loose > looseBytes {
+		s.tidy()
+	}
 	s.write(record{Op: opDone, ID: b.ID})
 }
 

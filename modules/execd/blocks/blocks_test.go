@@ -246,6 +246,27 @@ func TestEndedEarlyCostsNoMemory(t *testing.T) {
 	s.Extend(stays, blocks.Policy{}, false)
 }
 
+// They leave as little where many others stay.
+func TestGoneBlocksAreBoundedInBytes(t *testing.T) {
+	s, err := blocks.Open(nowhere{}, nil, &clock{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range 4000 {
+		s.Add(blocks.Block{Key: fmt.Sprint("stays", i), Timeout: 2 * time.Hour}, blocks.Policy{})
+	}
+	before := live()
+	for i := range 5000 {
+		s.Remove(s.Add(blocks.Block{Key: fmt.Sprint(i), Alert: make([]byte, 32<<10), Timeout: time.Hour}, blocks.Policy{}))
+	}
+	if grown := live() - before; grown > 48<<20 {
+		t.Errorf("%d bytes are held for blocks that are gone", grown)
+	}
+	if left, any := s.Next(); !any || left != 2*time.Hour {
+		t.Errorf("next is due in %v, %v", left, any)
+	}
+}
+
 func live() int {
 	runtime.GC()
 	var m runtime.MemStats

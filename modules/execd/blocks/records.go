@@ -200,9 +200,12 @@ func (s *Store) schedule(b *Block) {
 	}
 }
 
-// looseEntries is how many entries of blocks that are gone the queue may hold, more
-// than there are blocks.
-const looseEntries = 1024
+// What the queue may hold of blocks that are gone: so many entries more than there
+// are blocks, and so many bytes.
+const (
+	looseEntries = 1024
+	looseBytes   = 16 << 20
+)
 
 // live says that an entry stands for a block that waits for its undoing.
 func (e dueEntry) live() bool {
@@ -222,6 +225,7 @@ func (s *Store) tidy() {
 		return true
 	})
 	heap.Init(&s.queue)
+	s.loose = 0
 }
 
 // front drops and renews stale entries and returns the block that is due next.

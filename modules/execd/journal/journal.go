@@ -215,8 +215,9 @@ func (j *Journal) replace(records iter.Seq[[]byte]) (f *os.File, end int64, err 
 		err = datasync.Dir(filepath.Dir(j.path))
 	}
 	if err != nil {
+		err = errors.Join(err, f.Close())
 		_ = os.Remove(tmp) // a full disk has better use for it; it is gone if it has the name already
-		return nil, 0, errors.Join(err, f.Close())
+		return nil, 0, err
 	}
 	return f, end, nil
 }
