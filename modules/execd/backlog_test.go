@@ -262,6 +262,7 @@ func (h *holding) Emit(ctx context.Context, e *event.Event) error {
 // Requests of another boot leave room for the events of this one, also where the
 // event log is slow.
 func TestStaleLeavesRoomForEvents(t *testing.T) {
+	const stale = 2 * maxUntold
 	f := newFixture(t, "a0 - ardump - 0\n")
 	f.programs("ardump")
 	fake, sink := &fakePrograms{}, &holding{gate: make(chan struct{})}
@@ -269,7 +270,7 @@ func TestStaleLeavesRoomForEvents(t *testing.T) {
 		p.start = fake.start
 		p.queue = func(dir string) (requestQueue, error) {
 			q, err := openQueue(dir)
-			for i := range maxUntold {
+			for i := range stale {
 				r := encodeMessage(message{data: fmt.Appendf(nil, "a0 - 10.1.%d.%d", i>>8, i&255)}, "another boot")
 				err = errors.Join(err, q.Append(r))
 			}
@@ -284,7 +285,7 @@ func TestStaleLeavesRoomForEvents(t *testing.T) {
 	close(sink.gate)
 	f.end()
 	s := f.d.snapshot()
-	if n := sink.actions()[actRefuse]; s.Refused != maxUntold || n < maxUntold/2 || int64(n)+s.Untold != maxUntold {
+	if n := sink.actions()[actRefuse]; s.Refused != stale || n < maxUntold/2 || int64(n)+s.Untold != stale {
 		t.Errorf("%d are refused, %d are told of, %d are not", s.Refused, n, s.Untold)
 	}
 	if sink.actions()[actBlock] != 1 {
@@ -292,13 +293,13 @@ func TestStaleLeavesRoomForEvents(t *testing.T) {
 	}
 }
 
-// What a stop refuses is told of, however much it is, as long as the event log goes on.
+// What a stop refuses is told of, however much it is, where the event log is slow.
 func TestStopTellsOfAll(t *testing.T) {
 	f := newFixture(t, "a0 - ardump - 0\n")
 	f.programs("ardump")
 	f.cfg.ActiveResponse.Concurrency = 1
-	fake := &fakePrograms{gate: make(chan struct{})}
-	f.parts = func(p *parts) { p.start = fake.start }
+	fake, sink := &fakePrograms{gate: make(chan struct{})}, &holding{gate: make(chan struct{})}
+	f.parts, f.sink = func(p *parts) { p.start = fake.start }, sink
 	f.begin()
 	defer close(fake.gate)
 	const many = maxUntold + maxUntold/2
@@ -310,8 +311,11 @@ func TestStopTellsOfAll(t *testing.T) {
 	if s := f.d.snapshot(); s.Waiting != many-1 {
 		t.Fatalf("%d wait", s.Waiting)
 	}
+	f.stop()
+	eventually(t, "much is to be told", func() bool { return f.d.tell.crowded() })
+	close(sink.gate)
 	f.end()
-	if n, untold := f.events.actions()[actRefuse], f.d.snapshot().Untold; n != many-1 || untold != 0 {
+	if n, untold := sink.actions()[actRefuse], f.d.snapshot().Untold; n != many-1 || untold != 0 {
 		t.Errorf("%d are told of, %d are not", n, untold)
 	}
 }

@@ -520,6 +520,24 @@ func TestKeptBeforeItsTurn(t *testing.T) {
 	}
 }
 
+// What undoes and waits behind what is refused at a stop is run.
+func TestStopRunsWhatUndoes(t *testing.T) {
+	f, fake := crowded(t, "a600 - ardump - 600\n")
+	f.flood("a600", 2) // one runs, one waits for a place
+	eventually(t, "one runs", func() bool { return fake.count(add) == 1 })
+	if _, err := f.d.endByHand(Change{IP: "10.9.0.1"}, "operator"); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "its undoing waits", func() bool { _, waiting := f.d.lanes.count(); return waiting == 2 })
+	f.stop()
+	eventually(t, "it runs", func() bool { return fake.count(remove) == 1 })
+	close(fake.gate)
+	f.end()
+	if n, left := fake.count(remove), f.d.snapshot().Blocks; n != 2 || left != 0 {
+		t.Errorf("%d are undone, %d are left", n, left)
+	}
+}
+
 // A stop that keeps blocks begins no undoing, which nobody would see to its end. A
 // request that never had its turn and whose block is over is told of.
 func TestKeepingUndoesNothing(t *testing.T) {
