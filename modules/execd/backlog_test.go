@@ -15,6 +15,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -295,29 +296,28 @@ func TestStaleLeavesRoomForEvents(t *testing.T) {
 
 // What a stop refuses is told of, however much it is, where the event log is slow.
 func TestStopTellsOfAll(t *testing.T) {
-	f := newFixture(t, "a0 - ardump - 0\n")
-	f.programs("ardump")
-	f.cfg.ActiveResponse.Concurrency = 1
-	fake, sink := &fakePrograms{gate: make(chan struct{})}, &holding{gate: make(chan struct{})}
-	f.parts, f.sink = func(p *parts) { p.start = fake.start }, sink
-	f.begin()
-	defer close(fake.gate)
-	const many = maxUntold + maxUntold/2
-	var batch []message
-	for i := range many {
-		batch = append(batch, message{data: fmt.Appendf(nil, "a0 - 10.1.%d.%d", i>>8, i&255)})
-	}
-	f.d.handle(batch)
-	if s := f.d.snapshot(); s.Waiting != many-1 {
-		t.Fatalf("%d wait", s.Waiting)
-	}
-	f.stop()
-	eventually(t, "much is to be told", func() bool { return f.d.tell.crowded() })
-	close(sink.gate)
-	f.end()
-	if n, untold := sink.actions()[actRefuse], f.d.snapshot().Untold; n != many-1 || untold != 0 {
-		t.Errorf("%d are told of, %d are not", n, untold)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		sink, quiet := &holding{gate: make(chan struct{})}, slog.New(slog.DiscardHandler)
+		d := &Daemon{log: quiet, tell: newTeller(sink, quiet, "host")}
+		go d.tell.run()
+		waited := make([]*job, maxUntold+maxUntold/2)
+		for i := range waited {
+			waited[i] = &job{action: add, name: "a0", words: []string{"-", "10.9.9.9"}}
+		}
+		done := make(chan struct{})
+		go func() {
+			d.turnAwayAll(t.Context(), waited, true)
+			close(done)
+		}()
+		synctest.Wait() // it can go no further
+		close(sink.gate)
+		<-done
+		d.tell.close()
+		synctest.Wait()
+		if n, untold := sink.actions()[actRefuse], d.tell.untold.Load(); n != len(waited) || untold != 0 {
+			t.Errorf("%d are told of, %d are not", n, untold)
+		}
+	})
 }
 
 // brokenQueue is a backlog on a disk that goes bad.
