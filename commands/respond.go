@@ -86,10 +86,20 @@ func (p *program) scriptEntry(name string) func(args []string) int {
 		r := response.Request{Script: scriptPath(args[0], layout), Args: args[1:], Until: untilFromEnv()}
 		if err := p.runResponse(context.Background(), layout, name, r); err != nil {
 			fmt.Fprintf(p.stderr, "%s\n", err)
-			return 1
+			return scriptStatus(r, err)
 		}
 		return 0
 	}
+}
+
+// scriptStatus is the exit code of a script that failed. What can't be done can't
+// have been done either: its delete has nothing to take back, and must not be tried
+// again for ever.
+func scriptStatus(r response.Request, err error) int {
+	if len(r.Args) > 0 && r.Args[0] == "delete" && errors.Is(err, response.ErrUsage) {
+		return 0
+	}
+	return 1
 }
 
 // scriptLayout finds the installation that a script stands in.

@@ -9,6 +9,8 @@ import (
 	"io/fs"
 	"log/slog"
 	"net/netip"
+	"slices"
+	"strings"
 	"time"
 
 	"hids/config/arconf"
@@ -92,14 +94,16 @@ func (d *Daemon) judge(o order, ipv6Prefix int) string {
 		return why
 	}
 	t := readTarget(o.req.IP())
-	if t.refuse != "" {
+	switch tells := o.entry.prog.tellsOnly(); {
+	case tells && !strings.HasPrefix(o.req.IP(), "-"):
+		return ""
+	case t.refuse != "":
 		return t.refuse
-	}
-	if !t.addr.IsValid() || o.entry.prog.tellsOnly() {
+	case tells || !t.addr.IsValid():
 		return ""
 	}
 	bits := 128
-	if o.entry.prog.builtIn {
+	if o.entry.prog.coversNetworks() {
 		bits = ipv6Prefix
 	}
 	if why := d.guard.check(t.addr, bits); why != "" {
@@ -119,10 +123,42 @@ func (o order) key(ipv6Prefix int) string {
 	if !t.addr.IsValid() {
 		return joinKey(o.entry.prog.path, ip, user)
 	}
-	if t.addr.Is6() && o.entry.prog.builtIn && ipv6Prefix > 0 && ipv6Prefix < 128 {
+	if o.network(ipv6Prefix) > 0 {
 		return joinKey(o.entry.prog.path, netip.PrefixFrom(t.addr, ipv6Prefix).Masked().String())
 	}
 	return joinKey(o.entry.prog.path, t.addr.String())
+}
+
+// network is how long the prefix is of the network that is blocked with the order's
+// address; 0: the address alone is.
+func (o order) network(ipv6Prefix int) int {
+	if !o.entry.prog.coversNetworks() || !readTarget(o.req.IP()).addr.Is6() || ipv6Prefix <= 0 || ipv6Prefix >= 128 {
+		return 0
+	}
+	return ipv6Prefix
+}
+
+// active returns the block in force that an order is about, and the key of a new
+// one. A block may have been made when networks of another size were blocked. The
+// caller holds mu.
+func (d *Daemon) active(o order) (*blocks.Block, string) {
+	key := o.key(d.policy.ipv6Prefix)
+	for _, prefix := range append([]int{d.policy.ipv6Prefix, 128}, d.prefixes...) {
+		if b := d.store.Active(o.key(prefix)); b != nil {
+			return b, key
+		}
+	}
+	return nil, key
+}
+
+// knowPrefixes looks which networks are blocked now. The caller holds mu or is alone.
+func (d *Daemon) knowPrefixes() {
+	d.prefixes = nil
+	for _, b := range d.store.List() {
+		if b.Prefix > 0 && !slices.Contains(d.prefixes, b.Prefix) {
+			d.prefixes = append(d.prefixes, b.Prefix)
+		}
+	}
 }
 
 // joinKey makes one text of its parts, different ones for different parts:
@@ -185,8 +221,8 @@ func (d *Daemon) decide(o order) *job {
 		d.refused(o.subject(), why)
 		return nil
 	}
-	key := o.key(d.policy.ipv6Prefix)
-	if b := d.store.Active(key); b != nil {
+	b, key := d.active(o)
+	if b != nil {
 		d.merge(o, b)
 		return nil
 	}
@@ -226,6 +262,7 @@ func (o order) lasts() time.Duration {
 func (d *Daemon) block(o order, j *job, key string, timeout time.Duration) {
 	b := blocks.Block{
 		Key: key, Lane: key, Name: o.entry.name, Program: o.entry.prog.name, Args: o.req.Args, By: o.by, Timeout: timeout,
+		Prefix: o.network(d.policy.ipv6Prefix),
 	}
 	if w := o.req.Wazuh; w != nil {
 		b.Extra, b.Alert = w.Extra, w.Alert

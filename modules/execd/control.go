@@ -176,7 +176,7 @@ func (d *Daemon) foresee(o order) Outcome {
 		out.Action, out.Reason = actRefuse, why
 		return out
 	}
-	if b := d.store.Active(o.key(d.policy.ipv6Prefix)); b != nil {
+	if b, _ := d.active(o); b != nil {
 		out.Action, out.Blocks = actExtend, []Block{d.view(d.store.Shown(b))}
 		return out
 	}
@@ -312,7 +312,7 @@ func matches(c Change, b blocks.Block) bool {
 		return b.ID == c.ID
 	}
 	r := request.Request{Args: b.Args}
-	if c.Name != "" && c.Name != b.Name && strings.Trim(strings.TrimPrefix(b.Name, c.Name), "0123456789") != "" {
+	if timeout, ok := strings.CutPrefix(b.Name, c.Name); !ok || c.Name != "" && strings.Trim(timeout, "0123456789") != "" {
 		return false
 	}
 	sameIP := c.IP == r.IP() || readTarget(c.IP).addr.IsValid() && readTarget(c.IP).addr == readTarget(r.IP()).addr

@@ -97,6 +97,7 @@ type Daemon struct {
 	mu       sync.Mutex // guards what follows
 	store    *blocks.Store
 	policy   policy
+	prefixes []int // of the IPv6 networks that are blocked, whatever policy says now
 	stopping bool
 	unsaved  bool // the journal can't be written, and that has been said
 }
@@ -211,6 +212,7 @@ func (d *Daemon) openStore() {
 		d.log.Error("journal of blocks can't be used whole: blocks may not outlive this process", "err", err)
 	}
 	d.store = store
+	d.knowPrefixes()
 	queue, err := d.queue(filepath.Join(dir, "backlog"))
 	d.backlog = newBacklog(queue, err, d.clock, d.log)
 }
@@ -255,6 +257,7 @@ func (d *Daemon) Reload(_ context.Context, c *config.Config) error {
 	d.mu.Lock()
 	d.env.Config = c
 	ready := d.configure(c)
+	d.knowPrefixes()
 	d.mu.Unlock()
 	for _, j := range ready {
 		go d.run(j)

@@ -22,6 +22,7 @@ import (
 	"hids/modules/execd/blocks"
 	"hids/modules/execd/response"
 	"hids/platform/execq"
+	"hids/platform/runner"
 )
 
 func TestEnvironmentOfPrograms(t *testing.T) {
@@ -116,6 +117,137 @@ func TestNeverBlocked(t *testing.T) {
 
 // What the host's network tells is on the list too. A source that fails has its
 // last answer, and administrators' sessions can be left out.
+// Text that is no address, and that a program could take for one, is not handed on.
+func TestWhatIsNoAddressIsRefused(t *testing.T) {
+	f := newFixture(t, "a0 - ardump - 0\nnotify0 - notify - 0\n")
+	f.programs("ardump", "notify")
+	f.begin()
+	f.send("a0 - \t127.0.0.1 1 2")
+	f.send("a0 - 198.51.100.1\n 1 2")
+	f.send("notify0 - web.example 1 2")
+	f.send("notify0 - -x 1 2")
+	f.expect("notify add - web.example 1 2")
+	if n := f.d.snapshot().Refused; n != 3 {
+		t.Errorf("%d are refused", n)
+	}
+}
+
+// Only packet filters block whole networks. Other responses are about one address.
+func TestNetworkIsOfPacketFilters(t *testing.T) {
+	f := newFixture(t, "hd600 - host-deny.sh - 600\nfw600 - firewall-drop.sh - 600\n")
+	fake := &fakePrograms{}
+	f.parts = func(p *parts) { p.start = fake.start }
+	f.cfg.ActiveResponse.IPv6Prefix = 64
+	f.own = []netip.Addr{netip.MustParseAddr("2001:db8:1::1")}
+	f.begin()
+	for _, name := range []string{"hd600", "fw600"} {
+		for _, ip := range []string{"2001:db8:2::1", "2001:db8:2::2", "2001:db8:1::2"} {
+			f.send(name + " - " + ip)
+			f.settled()
+		}
+	}
+	want := calls("host-deny.sh add - 2001:db8:2::1", "host-deny.sh add - 2001:db8:2::2", "host-deny.sh add - 2001:db8:1::2",
+		"firewall-drop.sh add - 2001:db8:2::1")
+	if got := fake.take(); !slices.Equal(got, want) {
+		t.Errorf("ran %v", got)
+	}
+}
+
+// A block keeps the size that it was made with, and judged by, whatever is
+// configured later, and stays the one for its address.
+func TestNetworkOfABlockStays(t *testing.T) {
+	for _, sizes := range [][2]int{{128, 64}, {64, 128}, {64, 56}} {
+		f := newFixture(t, "fw600 - firewall-drop.sh - 600\n")
+		f.keeper.keeps = func(response.Block) bool { return true }
+		fake := &fakePrograms{}
+		f.parts = func(p *parts) { p.start = fake.start }
+		f.cfg.ActiveResponse.IPv6Prefix, f.cfg.ActiveResponse.KeepOnStop = sizes[0], true
+		f.begin()
+		f.send("fw600 - 2001:db8:2::1")
+		f.settled()
+		f.end()
+		f.keeper.forget()
+		f.cfg.ActiveResponse.IPv6Prefix = sizes[1]
+		f.begin()
+		eventually(t, "the keeper is asked", func() bool { return f.keeper.last() != nil })
+		if got, want := f.keeper.last()[0].Prefix, sizes[0]%128; got != want {
+			t.Errorf("%v: the keeper is told of a network of %d", sizes, got)
+		}
+		f.send("fw600 - 2001:db8:2::1")
+		f.settled()
+		if s := f.d.snapshot(); s.Merged != 1 || s.Blocks != 1 {
+			t.Errorf("%v: %+v", sizes, s)
+		}
+	}
+}
+
+// A block that goes on while its program waits for a place has its later end
+// everywhere.
+func TestGoesOnBeforeItIsDone(t *testing.T) {
+	f := newFixture(t, "slow0 - ardump - 0\nfw600 - firewall-drop.sh - 600\n")
+	f.programs("ardump")
+	f.keeper.keeps = func(response.Block) bool { return true }
+	fake, until := &fakePrograms{gate: make(chan struct{})}, make(chan string, 10)
+	f.parts = func(p *parts) {
+		p.start = func(s runner.Spec) (process, error) {
+			for _, e := range s.Env {
+				if value, ok := strings.CutPrefix(e, response.UntilVariable+"="); ok {
+					until <- value
+				}
+			}
+			return fake.start(s)
+		}
+	}
+	f.cfg.ActiveResponse.RepeatedOffenders = []time.Duration{30 * time.Minute, time.Hour}
+	f.cfg.ActiveResponse.Concurrency = 1
+	f.begin()
+	f.send("slow0 - 203.0.113.9")
+	f.send("fw600 - 203.0.113.3 1 2")
+	f.send("fw600 - 203.0.113.3 1 2")
+	eventually(t, "both are decided", func() bool { return f.d.snapshot().Merged == 1 })
+	close(fake.gate)
+	f.settled()
+	end := f.d.list()[0].Until
+	if got, want := <-until, fmt.Sprint(end.Unix()+1); got != want {
+		t.Errorf("the program is told %s, want %s", got, want)
+	}
+	eventually(t, "the keeper knows the end", func() bool {
+		k := f.keeper.last()
+		return len(k) == 1 && k[0].Until.Equal(end)
+	})
+}
+
+// One ar.conf fills no log.
+func TestAbsentProgramsAreNotAllTold(t *testing.T) {
+	var b strings.Builder
+	for i := range 5000 {
+		fmt.Fprintf(&b, "a%d - p%d - 0\n", i, i)
+	}
+	f := newFixture(t, b.String())
+	f.begin()
+	if told, more := f.log.count("not present"), f.log.count("names more programs"); told != maxAbsent || more != 1 {
+		t.Errorf("%d lines, and %d that there are more", told, more)
+	}
+}
+
+// An admin's own program in a folder below is not the built-in one of that name.
+func TestOwnProgramInAFolder(t *testing.T) {
+	for name, want := range map[string]string{"own/firewall-drop.sh": "own/firewall-drop.sh", "./firewall-drop.sh": "firewall-drop.sh"} {
+		if got := kept(&blocks.Block{Program: name}, time.Time{}).Program; got != want {
+			t.Errorf("%s is kept as %s", name, got)
+		}
+	}
+	if matches(Change{Name: "foo", IP: "203.0.113.3"}, blocks.Block{Name: "123", Args: []string{"-", "203.0.113.3"}}) {
+		t.Error("foo is 123")
+	}
+}
+
+func TestWhiteListOfMappedNetworks(t *testing.T) {
+	if p, ok := parsePrefix("::ffff:10.0.0.0/104"); !ok || p != netip.MustParsePrefix("10.0.0.0/8") {
+		t.Errorf("%v, %v", p, ok)
+	}
+}
+
 func TestNetworkIsNeverBlocked(t *testing.T) {
 	f := newFixture(t, "a0 - ardump - 0\n")
 	f.programs("ardump")

@@ -133,6 +133,9 @@ func parsePrefix(s string) (netip.Prefix, bool) {
 		s = fmt.Sprintf("%s/%d", addr, ones)
 	}
 	p, err := netip.ParsePrefix(s)
+	if p.Addr().Is4In6() && p.Bits() >= 96 {
+		p = netip.PrefixFrom(p.Addr().Unmap(), p.Bits()-96)
+	}
 	return p.Masked(), err == nil
 }
 

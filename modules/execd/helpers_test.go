@@ -243,6 +243,12 @@ func (k *fakeKeeper) Reconcile(_ context.Context, blocks []response.Block) (bool
 	return false, err
 }
 
+func (k *fakeKeeper) forget() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.calls = nil
+}
+
 func (k *fakeKeeper) last() []response.Block {
 	k.mu.Lock()
 	defer k.mu.Unlock()

@@ -116,6 +116,7 @@ func (d *Daemon) begin(j *job) bool {
 	}
 	if j.block != nil {
 		j.block.Begun = true
+		j.until = d.clock.Now().Add(d.store.Left(j.block)) // it may have gone on while it waited
 	}
 	return true
 }
@@ -215,6 +216,8 @@ func (d *Daemon) settle(j *job, r runner.Result, notStarted error) {
 	case notStarted != nil && !j.again:
 		d.store.Remove(j.block)
 		d.save()
+	case notStarted == nil && j.block.Count > 1 && !j.block.Ending && (!j.prog.builtIn || r.OK()):
+		d.renewEnd(j.block) // it went on while its program ran, which may have told an earlier end
 	case notStarted == nil && j.prog.builtIn && !r.OK() && !r.TimedOut && !j.block.Ending:
 		// It says that it did not work: the next request shall try again, and
 		// what was done of it is undone now.

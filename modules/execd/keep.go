@@ -123,11 +123,7 @@ func (d *Daemon) standing(only map[uint64]bool) []response.Block {
 	var all []response.Block
 	for _, b := range d.chosen(only) {
 		if !b.Ending && !d.store.NeedsStart(&b) {
-			k := kept(&b, b.Until)
-			if d.policy.ipv6Prefix < 128 {
-				k.Prefix = d.policy.ipv6Prefix
-			}
-			all = append(all, k)
+			all = append(all, kept(&b, b.Until))
 		}
 	}
 	return all

@@ -117,6 +117,10 @@ func (p program) base() string { return strings.TrimSuffix(filepath.Base(p.name)
 // aboutUser says that a program acts on the account, whatever address is given.
 func (p program) aboutUser() bool { return p.base() == "disable-account" }
 
+// coversNetworks says that a program blocks a whole network of IPv6, if that is
+// configured.
+func (p program) coversNetworks() bool { return p.builtIn && response.CoversNetworks(p.base()) }
+
 // tellsOnly says that a program blocks nobody, so that the never-block list is
 // not for it.
 func (p program) tellsOnly() bool {

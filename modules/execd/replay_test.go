@@ -254,13 +254,14 @@ func recordings(version string) []replay {
 			// A change is noticed at once, not at the next unknown name.
 			drop: []string{"ardump add - 1.2.3.5 1.1 1 x"},
 		},
-		{capture: "execd-stale", conf: stockConf},
+		// What is not an address is refused.
+		{capture: "execd-stale", conf: stockConf, drop: []string{"ardump add - 2.2.2.222222222222222222 aaa"}},
 	}
 	if version == "2.8.3" {
 		list[4].add = nil // it survives there, with entries lost
 		// It takes any character after the hyphen; 4.3.0 wants a blank, as we do.
 		list[5].drop = append(list[5].drop, "ardump add"+one)
-		list[6].drop = []string{"ardump add - 3.3.3.222222222222222222"}
+		list[6].drop = append(list[6].drop, "ardump add - 3.3.3.222222222222222222")
 		list[6].add = []string{"ardump add - 3.3.3"}
 	} else {
 		for _, name := range []string{"nosuch", "name", "dump_lead", "", "space", "#", "onlyname"} {

@@ -21,8 +21,12 @@ import (
 	"hids/platform/trust"
 )
 
-// maxARConf bounds ar.conf; OSSEC's own has a few hundred bytes.
-const maxARConf = 64 << 20
+// maxARConf bounds ar.conf, in bytes: some 100,000 responses. OSSEC's own has a few
+// hundred bytes.
+const maxARConf = 4 << 20
+
+// maxAbsent is how many programs of one ar.conf are told to be absent or refused.
+const maxAbsent = 200
 
 // settle is how long ar.conf must be left alone before it is read because of a
 // notification: agentd writes it in pieces.
@@ -114,11 +118,19 @@ func (t *table) tellFault(path, message, whole string) {
 // tellAbsent says once for each program that this system does not have it.
 func (t *table) tellAbsent() {
 	p := programs{bin: t.layout.ResponseBin()}
+	told := 0
 	for _, e := range t.current.Entries() {
 		if e.Executable == "" {
 			continue
 		}
+		if told == maxAbsent {
+			t.log.Warn("ar.conf names more programs: whether they are here is looked at when they are asked for")
+			return
+		}
 		_, err := p.find(e.Executable)
+		if err != nil {
+			told++
+		}
 		switch {
 		case errors.Is(err, fs.ErrNotExist):
 			t.once("absent "+e.Executable, func() {

@@ -17,10 +17,9 @@ type target struct {
 }
 
 // readTarget looks at what a sender wrote as the address. "-", nothing, and
-// agent_control's "null" mean that there is none. Other text that a program
-// could take for more than one host is refused: a host name (whoever owns the
-// name chooses who is blocked), a prefix, a list. The rest goes to the program
-// as it is, which OSSEC's own programs refuse.
+// agent_control's "null" mean that there is none. Other text is refused: a host name
+// (whoever owns the name chooses who is blocked), a prefix, a list, and whatever a
+// program could still take for an address, as a shell does that reads "\t127.0.0.1".
 func readTarget(s string) target {
 	switch {
 	case s == "" || s == "-" || s == "null":
@@ -43,7 +42,7 @@ func readTarget(s string) target {
 	case isHostName(s):
 		return target{refuse: "it is a host name, not an address"}
 	}
-	return target{}
+	return target{refuse: "it is not an address"}
 }
 
 // parseOldIPv4 reads what inet_aton(3) takes beside the usual form: one to four

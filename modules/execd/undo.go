@@ -6,6 +6,7 @@ import (
 	"context"
 	"log/slog"
 	"path"
+	"strings"
 	"time"
 
 	"hids/modules/execd/blocks"
@@ -117,7 +118,7 @@ func (d *Daemon) restoring(b *blocks.Block) []*job {
 }
 
 func kept(b *blocks.Block, until time.Time) response.Block {
-	k := response.Block{Program: path.Base(b.Program), Until: until}
+	k := response.Block{Program: strings.TrimLeft(path.Clean("/"+b.Program), "/"), Until: until, Prefix: b.Prefix}
 	if len(b.Args) > 1 {
 		k.IP = b.Args[1]
 	}

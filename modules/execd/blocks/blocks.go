@@ -8,7 +8,6 @@ package blocks
 
 import (
 	"cmp"
-	"container/heap"
 	"encoding/json"
 	"errors"
 	"iter"
@@ -60,7 +59,8 @@ type Block struct {
 	Since   time.Time       `json:"since"`
 	Until   time.Time       `json:"until"` // by the wall clock when it was written
 	Timeout time.Duration   `json:"timeout"`
-	Boot    string          `json:"boot,omitempty"` // Due counts from the start of this boot
+	Prefix  int             `json:"prefix,omitempty"` // length of the IPv6 network that is blocked with the address; 0: none
+	Boot    string          `json:"boot,omitempty"`   // Due counts from the start of this boot
 	Due     time.Duration   `json:"due"`
 	Count   int             `json:"count"`             // requests that this block answers
 	Level   int             `json:"level,omitempty"`   // how many blocks of this offender came before
@@ -70,6 +70,7 @@ type Block struct {
 	Failures int           `json:"-"` // how often undoing failed
 	Begun    bool          `json:"-"` // its program was or is being started, or may have been
 	busy     bool          // undoing is under way
+	entries  int           // how many it has in the queue, stale ones too
 	queued   bool          // it has an entry in the queue
 	queuedAt time.Duration // that entry's deadline; never later than Due
 }
@@ -300,7 +301,7 @@ func (s *Store) TakeDue() []*Block {
 		if b == nil || b.Due > now {
 			break
 		}
-		heap.Pop(&s.queue)
+		s.pop()
 		b.queued = false
 		due = append(due, s.take(b))
 	}
@@ -355,7 +356,7 @@ func (s *Store) Retry(b *Block, after time.Duration) {
 func (s *Store) Remove(b *Block) {
 	s.retire(b)
 	b.busy = true // whatever is left of it in the queue is stale
-	if b.queued && s.byID[b.ID] == b {
+	if b.entries > 0 && s.byID[b.ID] == b {
 		s.loose += b.size()
 	}
 	s.drop(b.ID)

@@ -267,6 +267,29 @@ func TestGoneBlocksAreBoundedInBytes(t *testing.T) {
 	}
 }
 
+// So do those that have more than one entry in the queue, as a block has whose
+// program failed.
+func TestFailedBlocksAreBoundedInBytes(t *testing.T) {
+	s, err := blocks.Open(nowhere{}, nil, &clock{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Add(blocks.Block{Key: "first", Timeout: 30 * time.Minute}, blocks.Policy{})
+	before := live()
+	for i := range 1000 {
+		s.End(s.Add(blocks.Block{Key: fmt.Sprint(i), Alert: make([]byte, 60<<10), Timeout: time.Hour}, blocks.Policy{}))
+		for _, b := range s.TakeDue() {
+			s.Remove(b)
+		}
+	}
+	if grown := live() - before; grown > 32<<20 {
+		t.Errorf("%d bytes are held for blocks that are gone", grown)
+	}
+	if left, any := s.Next(); !any || left != 30*time.Minute {
+		t.Errorf("next is due in %v, %v", left, any)
+	}
+}
+
 func live() int {
 	runtime.GC()
 	var m runtime.MemStats

@@ -178,6 +178,12 @@ func (s *Store) replayChange(b *Block, r record) {
 	}
 }
 
+// pop drops the first entry.
+func (s *Store) pop() {
+	s.queue[0].block.entries--
+	heap.Pop(&s.queue)
+}
+
 // dueQueue is a heap of deadlines, at most one live entry for each block.
 type dueQueue []dueEntry
 
@@ -194,6 +200,7 @@ func (s *Store) schedule(b *Block) {
 		return
 	}
 	b.queued, b.queuedAt = true, b.Due
+	b.entries++
 	heap.Push(&s.queue, dueEntry{b.Due, b})
 	if len(s.queue) > 2*len(s.byID)+looseEntries {
 		s.tidy()
@@ -219,6 +226,7 @@ func (s *Store) tidy() {
 		if e.live() {
 			return false
 		}
+		e.block.entries--
 		if e.due == e.block.queuedAt {
 			e.block.queued = false
 		}
@@ -236,7 +244,7 @@ func (s *Store) front() *Block {
 		if live && e.due == e.block.Due {
 			return e.block
 		}
-		heap.Pop(&s.queue)
+		s.pop()
 		if live {
 			e.block.queued = false
 			s.schedule(e.block)

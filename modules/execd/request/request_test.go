@@ -135,3 +135,21 @@ func FuzzRequest(f *testing.F) {
 		}
 	})
 }
+
+// An alert has names that the writer of a log line has chosen. None of them speaks
+// for the one that the manager has decoded.
+func TestNamesOfAlertsAreExact(t *testing.T) {
+	for _, alert := range []string{
+		`{"data":{"srcip":"192.0.2.66","SRCIP":"198.51.100.9"}}`,
+		`{"data":{"SRCIP":"198.51.100.9","srcip":"192.0.2.66"}}`,
+		`{"data":{"srcip":"192.0.2.66","srcip":"198.51.100.9"}}`,
+		`{"data":{"srcip":"192.0.2.66","dstUser":"victim"}}`,
+		`{"data":{"srcip":"192.0.2.66"},"DATA":{"srcip":"198.51.100.9","dstuser":"victim"}}`,
+		`{"data":{"more":{"srcip":"198.51.100.9"},"srcip":"192.0.2.66"}}`,
+	} {
+		r, err := request.Parse([]byte(`{"version":1,"command":"fw600","parameters":{"extra_args":[],"alert":` + alert + `}}`))
+		if err != nil || r.IP() != "192.0.2.66" || r.User() != "-" {
+			t.Errorf("%s: user %s, address %s, %v", alert, r.User(), r.IP(), err)
+		}
+	}
+}

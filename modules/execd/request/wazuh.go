@@ -42,21 +42,6 @@ type programInput struct {
 	Program string          `json:"program"`
 }
 
-type alertFields struct {
-	ID       text `json:"id"`
-	Location text `json:"location"`
-	Rule     struct {
-		ID text `json:"id"`
-	} `json:"rule"`
-	Data struct {
-		SrcIP   text `json:"srcip"`
-		DstUser text `json:"dstuser"`
-	} `json:"data"`
-	Syscheck struct {
-		Path text `json:"path"`
-	} `json:"syscheck"`
-}
-
 // text takes a JSON string or number; any other value is as if it were not
 // there, so that one odd field of an alert does not stop a response.
 type text string
@@ -117,16 +102,45 @@ func oneLine(raw json.RawMessage, missing string) json.RawMessage {
 // alertArgs makes the words that OSSEC's text message would have had, so that
 // a program of OSSEC's kind works behind a manager that speaks JSON.
 func alertArgs(alert json.RawMessage) ([]string, error) {
-	var a alertFields
-	err := json.Unmarshal(alert, &a)
-	// A field of another type than expected is left out; the rest counts.
-	if odd, ok := errors.AsType[*json.UnmarshalTypeError](err); err != nil && (!ok || odd.Field == "") {
+	if len(alert) == 0 || alert[0] != '{' {
 		return nil, ErrInvalid
 	}
-	return []string{
-		a.Data.DstUser.orDash(), a.Data.SrcIP.orDash(), a.ID.orDash(),
-		a.Rule.ID.orDash(), a.Location.orDash(), a.Syscheck.Path.orDash(),
-	}, nil
+	data, rule, syscheck := field(alert, "data"), field(alert, "rule"), field(alert, "syscheck")
+	var args []string
+	for _, raw := range []json.RawMessage{
+		field(data, "dstuser"), field(data, "srcip"), field(alert, "id"),
+		field(rule, "id"), field(alert, "location"), field(syscheck, "path"),
+	} {
+		var t text
+		_ = json.Unmarshal(raw, &t) // what is not there, or odd, is left out
+		args = append(args, t.orDash())
+	}
+	return args, nil
+}
+
+// field returns the value of an object's first member of exactly this name, or nil.
+// An alert has names that whoever wrote the log line has chosen: SRCIP, or a second
+// srcip, must not speak for the one that the manager has decoded. encoding/json
+// would take the last, in any case.
+func field(object json.RawMessage, name string) json.RawMessage {
+	dec := json.NewDecoder(bytes.NewReader(object))
+	if first, err := dec.Token(); err != nil || first != json.Delim('{') {
+		return nil
+	}
+	for dec.More() {
+		key, err := dec.Token()
+		if err != nil {
+			return nil
+		}
+		var value json.RawMessage
+		if dec.Decode(&value) != nil {
+			return nil
+		}
+		if key == name {
+			return value
+		}
+	}
+	return nil
 }
 
 // Input is the line for a program's standard input. action is "add" or

@@ -129,6 +129,13 @@ func Commands() []string {
 	return names
 }
 
+// CoversNetworks says whether a response blocks the network of an IPv6 address with
+// it, where that is configured: those of packet filters do.
+func CoversNetworks(name string) bool {
+	k, ok := find(name)
+	return ok && k.keep == keepFirewall
+}
+
 func (k kind) names() []string {
 	if k.old == "" {
 		return []string{k.name}
