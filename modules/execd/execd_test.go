@@ -217,6 +217,28 @@ func TestGoesOnBeforeItIsDone(t *testing.T) {
 	})
 }
 
+// A program that ends after its block went on may have told the packet filter the
+// earlier end, so the keeper tells the later one again.
+func TestGoesOnWhileItIsDone(t *testing.T) {
+	f := newFixture(t, "fw600 - firewall-drop.sh - 600\n")
+	f.keeper.keeps = func(response.Block) bool { return true }
+	fake := &fakePrograms{gate: make(chan struct{})}
+	f.parts = func(p *parts) { p.start = fake.start }
+	f.begin()
+	f.send("fw600 - 203.0.113.3")
+	eventually(t, "it runs", func() bool { return fake.count(add) == 1 })
+	f.clock.pass(time.Minute)
+	f.send("fw600 - 203.0.113.3")
+	later := func() bool {
+		k := f.keeper.last()
+		return len(k) == 1 && k[0].Until.Sub(f.clock.Now()) == 600*time.Second
+	}
+	eventually(t, "the keeper knows the end", later)
+	f.keeper.forget()
+	close(fake.gate)
+	eventually(t, "the keeper tells it again", later)
+}
+
 // One ar.conf fills no log.
 func TestAbsentProgramsAreNotAllTold(t *testing.T) {
 	var b strings.Builder
