@@ -140,17 +140,20 @@ func (f *Firewall) Unblock(ctx context.Context, addr netip.Addr) error {
 }
 
 // unblockElsewhere looks for a block that was made while another packet filter
-// was in charge.
+// was in charge. One that is usable and can't be asked may still have it.
 func (f *Firewall) unblockElsewhere(ctx context.Context, addr netip.Addr) error {
+	var faults []error
 	for _, b := range f.others {
 		if b.Usable(ctx) != nil {
 			continue
 		}
-		if found, err := unblock(ctx, b, addr); found {
+		found, err := unblock(ctx, b, addr)
+		if found {
 			return err
 		}
+		faults = append(faults, err)
 	}
-	return nil
+	return errors.Join(faults...)
 }
 
 // unblock deletes an address from one packet filter, and says whether it was

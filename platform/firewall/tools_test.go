@@ -7,6 +7,8 @@ import (
 	"errors"
 	"net/netip"
 	"os/exec"
+	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -186,6 +188,61 @@ func TestToolFailure(t *testing.T) {
 	}
 	if err := (iptables{run: broken}).Usable(t.Context()); !errors.Is(err, exec.ErrNotFound) {
 		t.Errorf("a host without iptables: %v", err)
+	}
+}
+
+// ending answers every question but that for a table with one result.
+func ending(result command.Result, err error) command.Func {
+	return func(_ context.Context, argv []string, _ []byte) (command.Result, error) {
+		if slices.Contains(argv, "PREROUTING") {
+			return command.Result{}, nil
+		}
+		return result, err
+	}
+}
+
+// An iptables that can't be asked now may still have the rule: only what is not
+// there needs no unblocking.
+func TestUnblockAsksIptables(t *testing.T) {
+	locked := "Another app is currently holding the xtables lock; still 0s 0us time ahead"
+	tests := []struct {
+		name   string
+		code   int
+		stderr string
+		err    error
+		fails  bool
+	}{
+		{name: "lock is held", code: 4, stderr: locked, fails: true},
+		{name: "killed", code: -1, fails: true},
+		{name: "timeout", err: context.DeadlineExceeded, fails: true},
+		{name: "no chain", code: 1, stderr: "iptables: No chain/target/match by that name."},
+		{name: "no table", code: 3, stderr: "can't initialize iptables table `raw': Table does not exist"},
+		{name: "no family", code: 3, stderr: "can't initialize ip6tables table `raw': Address family not supported by protocol"},
+		{name: "no table in nf_tables", code: 4, stderr: "TABLE_ADD failed (Operation not supported): table raw"},
+		{name: "no tool", err: exec.ErrNotFound},
+	}
+	empty := npf(new(script).run)
+	for _, tt := range tests {
+		b := iptables{run: ending(command.Result{Code: tt.code, Stderr: []byte(tt.stderr)}, tt.err)}
+		lock := filepath.Join(t.TempDir(), "lock")
+		for where, f := range map[string]*Firewall{
+			"here":      {backend: b, lock: lock},
+			"elsewhere": {backend: empty, others: []Backend{b}, lock: lock},
+		} {
+			for _, addr := range []string{"192.0.2.7", "2001:db8::7"} {
+				if err := f.Unblock(t.Context(), netip.MustParseAddr(addr)); (err != nil) != tt.fails {
+					t.Errorf("%s, %s, unblock %s: %v", tt.name, where, addr, err)
+				}
+			}
+		}
+	}
+}
+
+// An ipfw that never blocked has no table: there is nothing to unblock in it.
+func TestIPFWWithoutTable(t *testing.T) {
+	s := &script{answers: map[string]string{"ipfw -q table 00001 list": "!ipfw: failed to request table info: No such process"}}
+	if found, err := ipfw(s.run).Delete(t.Context(), []netip.Prefix{net4}); found || err != nil {
+		t.Errorf("delete: found %t, %v", found, err)
 	}
 }
 
