@@ -55,6 +55,12 @@ type Backend interface {
 	List(ctx context.Context) ([]Block, error)
 }
 
+// endHider is a Backend that ends blocks itself and does not list their ends.
+type endHider interface {
+	// knowsEnd says whether the block, which is there, surely has this end.
+	knowsEnd(b Block) bool
+}
+
 // Options say how to reach the host's packet filters.
 type Options struct {
 	Run     command.Func // how tools are run
@@ -140,17 +146,20 @@ func (f *Firewall) Unblock(ctx context.Context, addr netip.Addr) error {
 }
 
 // unblockElsewhere looks for a block that was made while another packet filter
-// was in charge.
+// was in charge. One that is usable and can't be asked may still have it.
 func (f *Firewall) unblockElsewhere(ctx context.Context, addr netip.Addr) error {
+	var faults []error
 	for _, b := range f.others {
 		if b.Usable(ctx) != nil {
 			continue
 		}
-		if found, err := unblock(ctx, b, addr); found {
+		found, err := unblock(ctx, b, addr)
+		if found {
 			return err
 		}
+		faults = append(faults, err)
 	}
-	return nil
+	return errors.Join(faults...)
 }
 
 // unblock deletes an address from one packet filter, and says whether it was
@@ -198,8 +207,9 @@ type Want struct {
 }
 
 // Ensure blocks what should be blocked and is not, or has another end, and says
-// whether there was any. What is blocked beyond that stays: an admin may have
-// blocked it by hand.
+// whether there was any. A block whose end nobody can tell is put in anew, and
+// does not count as changed. What is blocked beyond that stays: an admin may
+// have blocked it by hand.
 func (f *Firewall) Ensure(ctx context.Context, wants []Want) (changed bool, err error) {
 	if len(wants) == 0 {
 		return false, nil
@@ -215,6 +225,7 @@ func (f *Firewall) Ensure(ctx context.Context, wants []Want) (changed bool, err 
 		}
 		missing := difference(wants, present)
 		changed = repaired || len(missing) > 0
+		missing = append(missing, f.unsure(wants, present)...)
 		if len(missing) == 0 {
 			return nil
 		}
@@ -224,6 +235,37 @@ func (f *Firewall) Ensure(ctx context.Context, wants []Want) (changed bool, err 
 		return f.removeElsewhere(ctx, missing)
 	})
 	return changed, err
+}
+
+// unsure returns what is present, in a packet filter that hides ends, and may
+// have another end than the wanted one.
+func (f *Firewall) unsure(wants []Want, present []Block) []Block {
+	hider, ok := f.backend.(endHider)
+	if !ok {
+		return nil
+	}
+	var blocks []Block
+	all := difference(wants, nil)
+	for _, b := range all {
+		if !contains(present, b.Net) {
+			continue
+		}
+		if !b.Net.IsSingleIP() && sharedBeyond(all, present, b.Net) {
+			b.Until = time.Time{} // until the last address is unblocked
+		}
+		if !hider.knowsEnd(b) {
+			blocks = append(blocks, b)
+		}
+	}
+	return blocks
+}
+
+// sharedBeyond says whether a network is blocked for an address that is not
+// among the wanted blocks, and that may need it for longer.
+func sharedBeyond(wanted, present []Block, network netip.Prefix) bool {
+	return slices.ContainsFunc(present, func(b Block) bool {
+		return b.Net.IsSingleIP() && network.Contains(b.Net.Addr()) && !contains(wanted, b.Net)
+	})
 }
 
 // removeElsewhere takes from the other packet filters what this one blocks now.

@@ -6,9 +6,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/netip"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"hids/platform/command"
@@ -54,6 +56,40 @@ func spell(network netip.Prefix) string {
 	return network.String()
 }
 
+// told are the ends that this process gave to firewalld, which lists none:
+// without them every look at the blocks would put all of them in anew. A rule
+// that another process has added since has an end of its own, which then is the
+// wanted one and not the one remembered here.
+var told = ends{of: make(map[netip.Prefix]time.Time)}
+
+type ends struct {
+	mu sync.Mutex
+	of map[netip.Prefix]time.Time
+}
+
+func (e *ends) set(b Block) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	now := time.Now()
+	maps.DeleteFunc(e.of, func(_ netip.Prefix, end time.Time) bool { return !end.IsZero() && end.Before(now) })
+	e.of[b.Net] = b.Until
+}
+
+func (e *ends) forget(network netip.Prefix) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	delete(e.of, network)
+}
+
+func (e *ends) has(b Block) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	end, ok := e.of[b.Net]
+	return ok && end.Equal(b.Until)
+}
+
+func (firewalld) knowsEnd(b Block) bool { return told.has(b) }
+
 // Add replaces a rule that is there, because adding it again keeps its old end.
 func (b firewalld) Add(ctx context.Context, blocks []Block) error {
 	for _, block := range blocks {
@@ -67,12 +103,14 @@ func (b firewalld) Add(ctx context.Context, blocks []Block) error {
 		if _, err := b.ask(ctx, words...); err != nil {
 			return fmt.Errorf("block %s in firewalld: %w", block.Net, err)
 		}
+		told.set(block)
 	}
 	return nil
 }
 
 func (b firewalld) Delete(ctx context.Context, nets []netip.Prefix) (found bool, err error) {
 	for _, network := range nets {
+		told.forget(network)
 		there, err := b.has(ctx, network)
 		found = found || there
 		if err == nil && there {

@@ -3,10 +3,12 @@
 package firewall
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"net/netip"
+	"os/exec"
 	"strings"
 
 	"hids/platform/command"
@@ -167,35 +169,69 @@ func dropRule(op string, network netip.Prefix) []string {
 func (b iptables) has(ctx context.Context, f frame, network netip.Prefix) (bool, error) {
 	argv := f.argv(network.Addr().Is6(), dropRule("-C", network)...)
 	result, err := b.run(ctx, argv, nil)
-	if err != nil || result.Code > 1 {
+	if err != nil || result.Code != 0 && result.Code != 1 {
 		return false, errors.Join(err, result.Err(argv))
 	}
 	return result.Code == 0, nil
 }
 
-// Delete looks in every table: which of them could be had may have changed.
+// nothing says whether a question about our chain came to nothing because the
+// chain, its table or the whole tool is not there. All else may pass: the lock
+// that another program holds (exit code 4), a deadline, a signal.
+func nothing(result command.Result, err error) bool {
+	if err != nil {
+		return errors.Is(err, exec.ErrNotFound)
+	}
+	switch result.Code {
+	case 1, 2, 3: // no chain or rule; no option of that name; no such table or family
+		return true
+	case 4: // over nf_tables, a kernel that can't have the table
+		return bytes.Contains(result.Stderr, []byte("_ADD failed"))
+	}
+	return false
+}
+
+// Delete looks in every table: which of them could be had may have changed. A
+// table that can't be asked now does not keep it from the others.
 func (b iptables) Delete(ctx context.Context, nets []netip.Prefix) (found bool, err error) {
+	var faults []error
 	for _, network := range nets {
 		for _, f := range frames() {
-			if there, err := b.has(ctx, f, network); err != nil || !there {
-				continue // a table that can't be asked has no rule of ours
-			}
-			found = true
-			if err := b.do(ctx, f.argv(network.Addr().Is6(), dropRule("-D", network)...)); err != nil {
-				return found, fmt.Errorf("unblock %s: %w", network, err)
+			there, err := b.remove(ctx, f, network)
+			found = found || there
+			if err != nil {
+				faults = append(faults, fmt.Errorf("unblock %s: %w", network, err))
 			}
 		}
 	}
-	return found, nil
+	return found, errors.Join(faults...)
+}
+
+// remove deletes a rule from one table, and says whether it was there.
+func (b iptables) remove(ctx context.Context, f frame, network netip.Prefix) (there bool, err error) {
+	v6 := network.Addr().Is6()
+	argv := f.argv(v6, dropRule("-C", network)...)
+	result, err := b.run(ctx, argv, nil)
+	if nothing(result, err) {
+		return false, nil
+	}
+	if err = errors.Join(err, result.Err(argv)); err != nil {
+		return false, err
+	}
+	return true, b.do(ctx, f.argv(v6, dropRule("-D", network)...))
 }
 
 func (b iptables) List(ctx context.Context) ([]Block, error) {
 	var blocks []Block
 	for _, v6 := range []bool{false, true} {
 		for _, f := range frames() {
-			result, err := b.run(ctx, f.argv(v6, "-S", iptablesChain), nil)
-			if err != nil || result.Code != 0 {
-				continue // no such chain, or no such table
+			argv := f.argv(v6, "-S", iptablesChain)
+			result, err := b.run(ctx, argv, nil)
+			if nothing(result, err) {
+				continue
+			}
+			if err = errors.Join(err, result.Err(argv)); err != nil {
+				return nil, fmt.Errorf("list the rules of iptables: %w", err)
 			}
 			blocks = append(blocks, parseRules(result.Stdout)...)
 		}

@@ -25,6 +25,7 @@ type tool struct {
 	add, del func(network netip.Prefix) []string
 	cut      func(network netip.Prefix) []string // ends standing connections; nil: not needed
 	list     [][]string
+	absent   string // what the tool says of a table that was never made; "": nothing
 	read     func(out []byte) []Block
 }
 
@@ -106,6 +107,9 @@ func (t tool) List(ctx context.Context) ([]Block, error) {
 	var blocks []Block
 	for _, argv := range t.list {
 		out, err := t.ask(ctx, argv...)
+		if err != nil && t.absent != "" && strings.Contains(err.Error(), t.absent) {
+			continue
+		}
 		if err != nil {
 			return nil, fmt.Errorf("list the blocks: %w", err)
 		}
@@ -156,6 +160,7 @@ func ipfw(run command.Func) Backend {
 		add:    func(n netip.Prefix) []string { return []string{"ipfw", "-q", "table", ipfwTable, "add", spell(n)} },
 		del:    func(n netip.Prefix) []string { return []string{"ipfw", "-q", "table", ipfwTable, "delete", spell(n)} },
 		list:   [][]string{{"ipfw", "-q", "table", ipfwTable, "list"}},
+		absent: "No such process", // ESRCH
 		read:   parseIPFWTable,
 	}
 }

@@ -5,8 +5,11 @@ package firewall
 import (
 	"context"
 	"errors"
+	"maps"
 	"net/netip"
 	"os/exec"
+	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -186,6 +189,153 @@ func TestToolFailure(t *testing.T) {
 	}
 	if err := (iptables{run: broken}).Usable(t.Context()); !errors.Is(err, exec.ErrNotFound) {
 		t.Errorf("a host without iptables: %v", err)
+	}
+}
+
+// ending answers every question but that for a table with one result.
+func ending(result command.Result, err error) command.Func {
+	return func(_ context.Context, argv []string, _ []byte) (command.Result, error) {
+		if slices.Contains(argv, "PREROUTING") {
+			return command.Result{}, nil
+		}
+		return result, err
+	}
+}
+
+// An iptables that can't be asked now may still have the rule: only what is not
+// there needs no unblocking.
+func TestUnblockAsksIptables(t *testing.T) {
+	locked := "Another app is currently holding the xtables lock; still 0s 0us time ahead"
+	tests := []struct {
+		name   string
+		code   int
+		stderr string
+		err    error
+		fails  bool
+	}{
+		{name: "lock is held", code: 4, stderr: locked, fails: true},
+		{name: "killed", code: -1, fails: true},
+		{name: "timeout", err: context.DeadlineExceeded, fails: true},
+		{name: "no chain", code: 1, stderr: "iptables: No chain/target/match by that name."},
+		{name: "no table", code: 3, stderr: "can't initialize iptables table `raw': Table does not exist"},
+		{name: "no family", code: 3, stderr: "can't initialize ip6tables table `raw': Address family not supported by protocol"},
+		{name: "no table in nf_tables", code: 4, stderr: "TABLE_ADD failed (Operation not supported): table raw"},
+		{name: "no tool", err: exec.ErrNotFound},
+	}
+	empty := npf(new(script).run)
+	for _, tt := range tests {
+		b := iptables{run: ending(command.Result{Code: tt.code, Stderr: []byte(tt.stderr)}, tt.err)}
+		lock := filepath.Join(t.TempDir(), "lock")
+		for where, f := range map[string]*Firewall{
+			"here":      {backend: b, lock: lock},
+			"elsewhere": {backend: empty, others: []Backend{b}, lock: lock},
+		} {
+			for _, addr := range []string{"192.0.2.7", "2001:db8::7"} {
+				if err := f.Unblock(t.Context(), netip.MustParseAddr(addr)); (err != nil) != tt.fails {
+					t.Errorf("%s, %s, unblock %s: %v", tt.name, where, addr, err)
+				}
+			}
+		}
+	}
+}
+
+// An ipfw that never blocked has no table: there is nothing to unblock in it.
+func TestIPFWWithoutTable(t *testing.T) {
+	s := &script{answers: map[string]string{"ipfw -q table 00001 list": "!ipfw: failed to request table info: No such process"}}
+	if found, err := ipfw(s.run).Delete(t.Context(), []netip.Prefix{net4}); found || err != nil {
+		t.Errorf("delete: found %t, %v", found, err)
+	}
+}
+
+// rules is a firewalld that has rules with timeouts, and does not list these.
+type rules map[string]string
+
+func (r rules) run(_ context.Context, argv []string, _ []byte) (command.Result, error) {
+	op, rule, _ := strings.Cut(argv[1], "=")
+	var result command.Result
+	switch op {
+	case "--query-rich-rule":
+		if _, ok := r[rule]; !ok {
+			result.Code = 1
+		}
+	case "--add-rich-rule":
+		r[rule] = strings.Join(argv[2:], " ")
+	case "--remove-rich-rule":
+		delete(r, rule)
+	case "--list-rich-rules":
+		result.Stdout = []byte(strings.Join(slices.Collect(maps.Keys(r)), "\n"))
+	}
+	return result, nil
+}
+
+// forgetEnds makes this process as one that has just started.
+func forgetEnds() {
+	told.mu.Lock()
+	defer told.mu.Unlock()
+	clear(told.of)
+}
+
+// firewalld ends a rule at the end it was given first, unless the rule is put in
+// anew. That happens once for a new end, not whenever the blocks are looked at.
+func TestEnsureProlongsInFirewalld(t *testing.T) {
+	r := rules{}
+	adds := 0
+	run := func(ctx context.Context, argv []string, stdin []byte) (command.Result, error) {
+		if strings.HasPrefix(argv[1], "--add") {
+			adds++
+		}
+		return r.run(ctx, argv, stdin)
+	}
+	f := &Firewall{backend: firewalld{run: run}, lock: filepath.Join(t.TempDir(), "lock")}
+	addr, now := netip.MustParseAddr("192.0.2.7"), time.Now()
+	if err := f.Block(t.Context(), addr, 0, now.Add(10*time.Minute)); err != nil {
+		t.Fatal(err)
+	}
+	forgetEnds() // another process did that
+	for _, step := range []struct {
+		name    string
+		until   time.Time
+		timeout string // what the rule's begins with
+		adds    int
+	}{
+		{"prolonged", now.Add(24 * time.Hour), "--timeout=864", 2},
+		{"the same", now.Add(24 * time.Hour), "--timeout=864", 2},
+		{"for ever", time.Time{}, "", 3},
+		{"for ever still", time.Time{}, "", 3},
+		{"with an end again", now.Add(time.Hour), "--timeout=36", 4},
+	} {
+		changed, err := f.Ensure(t.Context(), []Want{{Addr: addr, Until: step.until}})
+		if err != nil || changed {
+			t.Errorf("%s: changed %t, %v", step.name, changed, err)
+		}
+		got := r["rule family='ipv4' source address='192.0.2.7' drop"]
+		if !strings.HasPrefix(got, step.timeout) || (step.timeout == "") != (got == "") || adds != step.adds {
+			t.Errorf("%s: has %q after %d additions, want %q after %d", step.name, got, adds, step.timeout, step.adds)
+		}
+	}
+	clear(r) // firewalld was reloaded
+	if changed, err := f.Ensure(t.Context(), []Want{{Addr: addr, Until: now.Add(time.Hour)}}); err != nil || !changed || len(r) != 1 {
+		t.Errorf("a lost rule: changed %t, %v, rules %v", changed, err, r)
+	}
+}
+
+// A network is not ended with one of its addresses while another may need it.
+func TestEnsureKeepsSharedNetworkInFirewalld(t *testing.T) {
+	r := rules{}
+	f := &Firewall{backend: firewalld{run: r.run}, lock: filepath.Join(t.TempDir(), "lock")}
+	now := time.Now()
+	first, second := netip.MustParseAddr("2001:db8:7::1"), netip.MustParseAddr("2001:db8:7::2")
+	for _, addr := range []netip.Addr{first, second} {
+		if err := f.Block(t.Context(), addr, 64, now.Add(24*time.Hour)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	forgetEnds()
+	if _, err := f.Ensure(t.Context(), []Want{{Addr: first, Bits: 64, Until: now.Add(time.Hour)}}); err != nil {
+		t.Fatal(err)
+	}
+	if got := r["rule family='ipv6' source address='2001:db8:7::/64' drop"]; got != "" || len(r) != 3 {
+		t.Errorf("the network has %q, want no end, rules %v", got, r)
 	}
 }
 

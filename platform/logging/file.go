@@ -4,6 +4,7 @@ package logging
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"os"
@@ -15,7 +16,8 @@ import (
 // every write, as OSSEC does, so a renamed or truncated file is never written
 // by mistake. The last element of Path may not be a symbolic link: the folder
 // of ossec.log belongs to an unprivileged user, who could point one at a file
-// of root's.
+// of root's. Nor may it be a FIFO or a device, which could hold the writer up
+// for ever.
 type File struct{ Path string }
 
 // Write appends p in one write(2).
@@ -32,6 +34,23 @@ func (f File) Write(p []byte) (int, error) {
 }
 
 func (f File) open() (*os.File, error) {
+	w, err := f.openAny()
+	if err != nil {
+		return nil, err
+	}
+	info, err := w.Stat()
+	if err == nil && !info.Mode().IsRegular() {
+		err = fmt.Errorf("open %s: is not a regular file", f.Path)
+	}
+	if err != nil {
+		w.Close()
+		return nil, err
+	}
+	return w, nil
+}
+
+// openAny opens what is there, or makes the file.
+func (f File) openAny() (*os.File, error) {
 	const flags = os.O_WRONLY | os.O_APPEND | openFlags
 	w, err := os.OpenFile(f.Path, flags, 0)
 	if !errors.Is(err, fs.ErrNotExist) {

@@ -11,6 +11,7 @@ import (
 	"runtime"
 	"slices"
 	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -117,6 +118,37 @@ func TestAdminPeers(t *testing.T) {
 			}
 			equal(t, got, "192.0.2.1", "192.0.2.5", "2001:db8::6", "192.0.2.7")
 		})
+	}
+}
+
+// Of any number of sessions all are found: 24 long records are as many bytes as
+// 25 short ones.
+func TestUtmpLayout(t *testing.T) {
+	for _, arch := range []string{"amd64", "arm64"} {
+		for _, want := range utmpLayouts(arch) {
+			rec := utmpRecord(want.size, want.addrAt, utmpUserProcess, 1234, "root", "203.0.113.9")
+			for n := 1; n <= 50; n++ {
+				if got := chooseLayout([]byte(strings.Repeat(rec, n)), utmpLayouts(arch)); got != want {
+					t.Errorf("%s, %d records of %d bytes: read as records of %d", arch, n, want.size, got.size)
+				}
+			}
+		}
+	}
+	const n = 24
+	rec := utmpRecord(400, 360, utmpUserProcess, 1234, "root", "203.0.113.9")
+	if got := parseUtmp([]byte(strings.Repeat(rec, n))); len(got) != n {
+		t.Errorf("%d of %d sessions found", len(got), n)
+	}
+}
+
+// Where both layouts are possible this machine's is taken.
+func TestUtmpLayoutOfMachine(t *testing.T) {
+	for arch, size := range map[string]int{"amd64": 384, "arm64": 400} {
+		for _, n := range []int{0, 1, 384 * 25} {
+			if got := chooseLayout(make([]byte, n), utmpLayouts(arch)); got.size != size {
+				t.Errorf("%s, %d bytes: records of %d", arch, n, got.size)
+			}
+		}
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -95,27 +96,57 @@ func parseLogind(data []byte) (session, bool) {
 	return session{user: fields["USER"], peer: Plain(peer), pid: pid}, true
 }
 
-// The layouts of glibc's struct utmp. Its time and session fields are 32 bits
-// wide on most machines and 64 on arm64 and others, which moves what follows.
+// The types of glibc's struct utmp.
 const (
 	utmpUserProcess = 7
-	utmpShort       = 384
-	utmpLong        = 400
-	utmpAddrShort   = 348
-	utmpAddrLong    = 360
+	utmpLastType    = 9 // ACCOUNTING
 )
 
-func parseUtmp(data []byte) []session {
-	size, addrAt := utmpShort, utmpAddrShort
-	if len(data)%utmpShort != 0 && len(data)%utmpLong == 0 {
-		size, addrAt = utmpLong, utmpAddrLong
+// utmpLayout is one of struct utmp's layouts. Its time and session fields are
+// 32 bits wide on most machines and 64 on arm64 and others, which moves what
+// follows.
+type utmpLayout struct{ size, addrAt int }
+
+// utmpLayouts lists the layouts, that of this machine first.
+func utmpLayouts(arch string) []utmpLayout {
+	short, long := utmpLayout{size: 384, addrAt: 348}, utmpLayout{size: 400, addrAt: 360}
+	if arch == "arm64" {
+		return []utmpLayout{long, short}
 	}
+	return []utmpLayout{short, long}
+}
+
+// chooseLayout takes the first layout whose records fill the file and all have
+// types that exist: lengths alone do not tell, 24 long records are 25 short
+// ones. Of a damaged file the length has to do.
+func chooseLayout(data []byte, layouts []utmpLayout) utmpLayout {
+	fills := func(l utmpLayout) bool { return len(data)%l.size == 0 }
+	fits := func(l utmpLayout) bool { return fills(l) && l.typesExist(data) }
+	for _, good := range []func(utmpLayout) bool{fits, fills} {
+		if i := slices.IndexFunc(layouts, good); i >= 0 {
+			return layouts[i]
+		}
+	}
+	return layouts[0]
+}
+
+func (l utmpLayout) typesExist(data []byte) bool {
+	for rec := range slices.Chunk(data, l.size) {
+		if binary.NativeEndian.Uint16(rec) > utmpLastType {
+			return false
+		}
+	}
+	return true
+}
+
+func parseUtmp(data []byte) []session {
+	layout := chooseLayout(data, utmpLayouts(runtime.GOARCH))
 	var found []session
-	for rec := range slices.Chunk(data, size) {
-		if len(rec) < size || binary.NativeEndian.Uint16(rec) != utmpUserProcess {
+	for rec := range slices.Chunk(data, layout.size) {
+		if len(rec) < layout.size || binary.NativeEndian.Uint16(rec) != utmpUserProcess {
 			continue
 		}
-		peer, ok := utmpPeer(rec, addrAt)
+		peer, ok := utmpPeer(rec, layout.addrAt)
 		if !ok {
 			continue
 		}
