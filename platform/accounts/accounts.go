@@ -33,6 +33,12 @@ const nobody = 65534
 
 var validName = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_.@-]*\$?$`)
 
+// ErrNoAccount is about a name that this host has no account of.
+var ErrNoAccount = errors.New("has no account on this host itself")
+
+// ErrUnreadable is about accounts that can't be looked up now.
+var ErrUnreadable = errors.New("accounts can't be looked up")
+
 // Check says why an account must not be locked: its name could be taken for an
 // option, for a number or for a path; there is no such account on this host; or
 // it is root or another of the system's own, whose user id is below the first
@@ -45,8 +51,11 @@ func Check(host paths.Host, name string) error {
 		return fmt.Errorf("%q may be taken for a user id", name)
 	}
 	uid, err := lookUp(host, name)
-	if err != nil {
+	switch {
+	case errors.Is(err, ErrNoAccount):
 		return err
+	case err != nil:
+		return fmt.Errorf("%w: %w", ErrUnreadable, err)
 	}
 	if uid < firstUID || uid == nobody {
 		return fmt.Errorf("%s is an account of the system (user id %d); those are never locked", name, uid)
@@ -83,7 +92,7 @@ func entry(path, name string) ([]string, error) {
 	if err := lines.Err(); err != nil {
 		return nil, fmt.Errorf("look for the account: %w", err)
 	}
-	return nil, fmt.Errorf("%s has no account on this host itself", name)
+	return nil, fmt.Errorf("%s %w", name, ErrNoAccount)
 }
 
 func field(fields []string, i int) string {
@@ -111,10 +120,17 @@ func (b *Box) Lock(ctx context.Context, name string) error {
 	return b.locked(ctx, "lock", name, b.lock)
 }
 
-// Unlock gives an account back as it was before Lock. One that this Box has not
-// locked is unlocked, as OSSEC's disable-account.sh does.
+// Unlock gives an account back as it was before Lock. Where that is remembered, one
+// that this Box has not locked is left alone: it may be asked twice, and the admin may
+// have locked the account before. (OSSEC's disable-account.sh unlocks it.)
 func (b *Box) Unlock(ctx context.Context, name string) error {
 	return b.locked(ctx, "unlock", name, b.unlock)
+}
+
+// Forget is Unlock for an account that was removed meanwhile: a later one of its name
+// must not get back what this one had.
+func (b *Box) Forget(ctx context.Context, name string) error {
+	return b.locked(ctx, "forget", name, func(context.Context, string) error { return b.forget(name) })
 }
 
 func (b *Box) locked(ctx context.Context, what, name string, do func(context.Context, string) error) error {
@@ -131,8 +147,9 @@ func (b *Box) locked(ctx context.Context, what, name string, do func(context.Con
 
 // record is how an account was.
 type record struct {
-	Locked  bool   `json:"locked"`  // its password was locked
-	Expires string `json:"expires"` // shadow(5)'s field, days since 1970; "": never
+	Locked  bool   `json:"locked"`          // its password was locked
+	Empty   bool   `json:"empty,omitempty"` // it had no password
+	Expires string `json:"expires"`         // shadow(5)'s field, days since 1970; "": never
 }
 
 func (b *Box) recordFile(name string) string { return filepath.Join(b.dir, name+".json") }

@@ -3,6 +3,7 @@
 package accounts
 
 import (
+	"errors"
 	"fmt"
 	"os/user"
 	"strconv"
@@ -16,6 +17,9 @@ const firstUID = 500
 // lookUp asks the directory: macOS keeps people's accounts out of /etc/passwd.
 func lookUp(_ paths.Host, name string) (int, error) {
 	u, err := user.Lookup(name)
+	if _, unknown := errors.AsType[user.UnknownUserError](err); unknown {
+		return 0, fmt.Errorf("%s %w", name, ErrNoAccount)
+	}
 	if err != nil {
 		return 0, fmt.Errorf("look for the account: %w", err)
 	}

@@ -32,29 +32,38 @@ func (b *Box) lock(ctx context.Context, name string) error {
 }
 
 func recordOf(shadow []string) record {
-	return record{Locked: strings.HasPrefix(field(shadow, 1), "!"), Expires: field(shadow, 7)}
+	password := field(shadow, 1)
+	return record{Locked: strings.HasPrefix(password, "!"), Empty: password == "", Expires: field(shadow, 7)}
 }
 
 func (b *Box) unlock(ctx context.Context, name string) error {
 	was, found, err := b.recall(name)
-	if err != nil {
+	if err != nil || !found {
 		return err
 	}
-	var options []string
-	if found {
-		options = []string{"--expiredate", was.Expires}
-	}
-	if !was.Locked {
+	options := []string{"--expiredate", was.Expires}
+	switch {
+	case was.Empty: // which usermod does not take for one that can be unlocked
+		options = append(options, "--password", "")
+	case !was.Locked:
 		options = append(options, "--unlock")
 	}
 	err = b.do(ctx, b.usermod(name, options...), "")
 	if missing(err) {
-		err = b.do(ctx, []string{"passwd", "-u", name}, "")
+		err = b.do(ctx, []string{"passwd", was.option(), name}, "")
 	}
 	if err != nil {
 		return err
 	}
 	return b.forget(name)
+}
+
+// option is what passwd(1) opens an account with.
+func (r record) option() string {
+	if r.Empty {
+		return "-d"
+	}
+	return "-u"
 }
 
 // usermod comes from shadow-utils; busybox has only passwd.

@@ -3,6 +3,7 @@
 package accounts
 
 import (
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -17,9 +18,10 @@ import (
 const (
 	passwdText = "root:x:0:0:root:/root:/bin/sh\ntoor:x:0:0::/:/bin/sh\ndaemon:x:1:1::/:/bin/false\n" +
 		"nobody:x:65534:65534::/:/bin/false\nbob:x:1000:1000::/home/bob:/bin/sh\nalice:x:1001:1001::/home/alice:/bin/sh\n" +
-		"carol:x:1002:1002::/home/carol:/bin/sh\nbad:x:none:1::/:/bin/sh\n1001:x:1003:1::/:/bin/sh\n"
+		"carol:x:1002:1002::/home/carol:/bin/sh\ndave:x:1004:1004::/home/dave:/bin/sh\nbad:x:none:1::/:/bin/sh\n1001:x:1003:1::/:/bin/sh\n"
 	shadowText = "root:*:19000:0:99999:7:::\nbob:$6$salt$hash:19000:0:99999:7:::\n" +
-		"alice:$6$salt$hash:19000:0:99999:7::30000:\ncarol:!$6$salt$hash:19000:0:99999:7:::\n"
+		"alice:$6$salt$hash:19000:0:99999:7::30000:\ncarol:!$6$salt$hash:19000:0:99999:7:::\n" +
+		"dave::19000:0:99999:7:::\n"
 )
 
 func host(t *testing.T) paths.Host {
@@ -59,7 +61,7 @@ func TestLockAndUnlock(t *testing.T) {
 	if _, err := exec.LookPath("usermod"); err != nil {
 		testenv.Skip(t, "needs usermod (package passwd)")
 	}
-	for _, name := range []string{"bob", "alice", "carol"} {
+	for _, name := range []string{"bob", "alice", "carol", "dave"} {
 		h := host(t)
 		shadow := filepath.Join(h.Root, "etc", "shadow")
 		before, err := entry(shadow, name)
@@ -80,13 +82,43 @@ func TestLockAndUnlock(t *testing.T) {
 			if err := Open(h, command.Run, filepath.Join(h.Root, "state")).Unlock(t.Context(), name); err != nil {
 				t.Fatal(err)
 			}
-			if name == "carol" {
-				break // was locked before; the second request finds no record and unlocks
-			}
 		}
 		after, err := entry(shadow, name)
+		if name == "dave" && err == nil {
+			before[2] = after[2] // setting an empty password is a change of it
+		}
 		if err != nil || strings.Join(after, ":") != strings.Join(before, ":") {
 			t.Errorf("unlocked: %v, %v; want %v", after, err, before)
 		}
+	}
+}
+
+// What could not be found out is no reason to take an account for gone.
+func TestNoAccount(t *testing.T) {
+	h := host(t)
+	if err := Check(h, "mallory"); !errors.Is(err, ErrNoAccount) || errors.Is(err, ErrUnreadable) {
+		t.Errorf("an unknown name: %v", err)
+	}
+	if err := os.Remove(filepath.Join(h.Root, "etc/passwd")); err != nil {
+		t.Fatal(err)
+	}
+	if err := Check(h, "bob"); !errors.Is(err, ErrUnreadable) || errors.Is(err, ErrNoAccount) {
+		t.Errorf("no passwd: %v", err)
+	}
+}
+
+func TestForget(t *testing.T) {
+	box := Open(host(t), command.Run, t.TempDir())
+	if err := box.Forget(t.Context(), "bob"); err != nil {
+		t.Error(err)
+	}
+	if err := box.remember("bob", record{Locked: true}); err != nil {
+		t.Fatal(err)
+	}
+	if err := box.Forget(t.Context(), "bob"); err != nil {
+		t.Error(err)
+	}
+	if _, found, err := box.recall("bob"); found || err != nil {
+		t.Errorf("still remembered: %v", err)
 	}
 }

@@ -3,6 +3,7 @@
 package accounts
 
 import (
+	"errors"
 	"fmt"
 	"os/user"
 	"strconv"
@@ -18,6 +19,9 @@ const firstUID = 1000
 // lookUp returns the relative id, the last part of the account's SID.
 func lookUp(_ paths.Host, name string) (int, error) {
 	u, err := user.Lookup(name)
+	if _, unknown := errors.AsType[user.UnknownUserError](err); unknown {
+		return 0, fmt.Errorf("%s %w", name, ErrNoAccount)
+	}
 	if err != nil {
 		return 0, fmt.Errorf("look for the account: %w", err)
 	}

@@ -14,22 +14,32 @@ import (
 	"hids/platform/command"
 )
 
+// protocol marks our routes (rtnetlink(7): the kernel does not interpret it). It is no
+// other program's, as IPv6 deletes whatever route to the address has it.
+const protocol = 104
+
 // errOther is a route to the address that is not ours.
 var errOther = errors.New("there is another route to this address alone; remove it first")
 
 func blackhole(_ context.Context, _ command.Func, addr netip.Addr) error {
-	err := change(unix.RTM_NEWROUTE, netlink.Create|netlink.Excl, addr)
-	if !errors.Is(err, unix.EEXIST) {
-		return err
+	made := change(unix.RTM_NEWROUTE, netlink.Create|netlink.Excl, addr)
+	if made != nil && !errors.Is(made, unix.EEXIST) {
+		return made
 	}
 	// Looking a destination up that has a blackhole answers EINVAL.
-	if err := lookUp(addr); !errors.Is(err, unix.EINVAL) {
-		return errors.Join(errOther, err)
+	err := lookUp(addr)
+	if errors.Is(err, unix.EINVAL) {
+		return nil
 	}
-	return nil
+	if made == nil { // another comes before it, with a lower metric
+		err = errors.Join(err, remove(addr))
+	}
+	return errors.Join(errOther, err)
 }
 
-func restore(_ context.Context, _ command.Func, addr netip.Addr) error {
+func restore(_ context.Context, _ command.Func, addr netip.Addr) error { return remove(addr) }
+
+func remove(addr netip.Addr) error {
 	err := change(unix.RTM_DELROUTE, 0, addr)
 	if errors.Is(err, unix.ESRCH) {
 		return nil
@@ -39,7 +49,7 @@ func restore(_ context.Context, _ command.Func, addr netip.Addr) error {
 
 func change(kind netlink.HeaderType, flags netlink.HeaderFlags, addr netip.Addr) error {
 	return ask(kind, flags|netlink.Acknowledge, addr, unix.RtMsg{
-		Table: unix.RT_TABLE_MAIN, Protocol: unix.RTPROT_STATIC,
+		Table: unix.RT_TABLE_MAIN, Protocol: protocol,
 		Scope: unix.RT_SCOPE_UNIVERSE, Type: unix.RTN_BLACKHOLE,
 	})
 }

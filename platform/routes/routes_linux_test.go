@@ -47,8 +47,8 @@ func TestBlackhole(t *testing.T) {
 // The admin's own route to just this address is neither lost nor taken for ours.
 func TestOtherRoute(t *testing.T) {
 	n := netnstest.New(t)
-	for _, addr := range []string{"192.0.2.7", "2001:db8::7"} {
-		route := []string{"ip", "route", "add", addr, "dev", "eth0"}
+	for addr, more := range map[string]string{"192.0.2.7": "", "2001:db8::7": "", "192.0.2.8": "proto static", "2001:db8::8": "proto static", "2001:db8::9": "metric 10"} {
+		route := append([]string{"ip", "route", "add", addr, "dev", "eth0"}, strings.Fields(more)...)
 		if out, err := n.Exec(n.Victim, route...).CombinedOutput(); err != nil {
 			t.Fatalf("%v: %s", err, out)
 		}

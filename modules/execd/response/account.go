@@ -4,6 +4,7 @@ package response
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"hids/platform/accounts"
@@ -12,10 +13,15 @@ import (
 // disableAccount locks an account, or gives it back.
 func disableAccount(ctx context.Context, c call) error {
 	name := c.arg(1)
-	if err := accounts.Check(c.Host, name); err != nil {
+	box := accounts.Open(c.Host, c.Run, c.Layout.State("execd"))
+	switch err := accounts.Check(c.Host, name); {
+	case errors.Is(err, accounts.ErrNoAccount) && c.deletes():
+		return box.Forget(ctx, name)
+	case errors.Is(err, accounts.ErrUnreadable):
+		return err
+	case err != nil:
 		return fmt.Errorf("%w: %w", ErrUsage, err)
 	}
-	box := accounts.Open(c.Host, c.Run, c.Layout.State("execd"))
 	if c.deletes() {
 		return box.Unlock(ctx, name)
 	}
