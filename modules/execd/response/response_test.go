@@ -224,6 +224,31 @@ func TestUnwritableLog(t *testing.T) {
 	}
 }
 
+// An account that is gone, or never was, is as its delete asks; one that can't be
+// looked up is not.
+func TestDisabledAccountIsGone(t *testing.T) {
+	e := newEnv(t)
+	passwd := e.Host.Path("/etc/passwd")
+	if err := os.MkdirAll(filepath.Dir(passwd), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	ask := func(action string) error {
+		return Run(t.Context(), e, "disable-account", Request{Args: []string{action, "mallory", "-"}})
+	}
+	if err := ask("delete"); err == nil || errors.Is(err, ErrUsage) {
+		t.Errorf("without passwd: %v", err)
+	}
+	if err := os.WriteFile(passwd, []byte("root:x:0:0::/:/bin/sh\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := ask("delete"); err != nil {
+		t.Errorf("an account that is not there: %v", err)
+	}
+	if err := ask("add"); !errors.Is(err, ErrUsage) {
+		t.Errorf("add: %v", err)
+	}
+}
+
 func TestNotify(t *testing.T) {
 	bodies := make(chan []byte, 1)
 	mux := http.NewServeMux()
