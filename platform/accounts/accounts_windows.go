@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 
+	windowsapi "golang.org/x/sys/windows"
+
 	"hids/platform/paths"
 )
 
@@ -19,7 +21,7 @@ const firstUID = 1000
 // lookUp returns the relative id, the last part of the account's SID.
 func lookUp(_ paths.Host, name string) (int, error) {
 	u, err := user.Lookup(name)
-	if _, unknown := errors.AsType[user.UnknownUserError](err); unknown {
+	if errors.Is(err, windowsapi.ERROR_NONE_MAPPED) { // os/user hands it on as it is
 		return 0, fmt.Errorf("%s %w", name, ErrNoAccount)
 	}
 	if err != nil {
