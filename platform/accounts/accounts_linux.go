@@ -41,6 +41,9 @@ func (b *Box) unlock(ctx context.Context, name string) error {
 	if err != nil || !found {
 		return err
 	}
+	if was.Empty, err = b.stillEmpty(name, was); err != nil {
+		return err
+	}
 	options := []string{"--expiredate", was.Expires}
 	switch {
 	case was.Empty: // which usermod does not take for one that can be unlocked
@@ -56,6 +59,16 @@ func (b *Box) unlock(ctx context.Context, name string) error {
 		return err
 	}
 	return b.forget(name)
+}
+
+// stillEmpty says whether an account that had no password has been given none since:
+// an admin's new one is kept.
+func (b *Box) stillEmpty(name string, was record) (bool, error) {
+	if !was.Empty {
+		return false, nil
+	}
+	shadow, err := entry(b.host.Path("/etc/shadow"), name)
+	return err == nil && strings.TrimPrefix(field(shadow, 1), "!") == "", err
 }
 
 // option is what passwd(1) opens an account with.

@@ -93,6 +93,31 @@ func TestLockAndUnlock(t *testing.T) {
 	}
 }
 
+// A password that an admin sets while the account is locked outlives the lock.
+func TestUnlockKeepsNewPassword(t *testing.T) {
+	testenv.Root(t)
+	if _, err := exec.LookPath("usermod"); err != nil {
+		testenv.Skip(t, "needs usermod (package passwd)")
+	}
+	for _, password := range []string{"$6$new$hash", "!$6$new$hash"} {
+		h := host(t)
+		box := Open(h, command.Run, filepath.Join(h.Root, "state"))
+		if err := box.Lock(t.Context(), "dave"); err != nil {
+			t.Fatal(err)
+		}
+		if err := box.do(t.Context(), box.usermod("dave", "--password", password), ""); err != nil {
+			t.Fatal(err)
+		}
+		if err := box.Unlock(t.Context(), "dave"); err != nil {
+			t.Error(err)
+		}
+		after, err := entry(filepath.Join(h.Root, "etc", "shadow"), "dave")
+		if err != nil || after[1] != "$6$new$hash" || after[7] != "" {
+			t.Errorf("%s set: unlocked: %v, %v", password, after, err)
+		}
+	}
+}
+
 // What could not be found out is no reason to take an account for gone.
 func TestNoAccount(t *testing.T) {
 	h := host(t)
