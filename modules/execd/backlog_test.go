@@ -40,6 +40,15 @@ func crowded(t *testing.T, arConf string) (*fixture, *fakePrograms) {
 	return f, fake
 }
 
+// keepOnStop has blocks kept when execd stops.
+func (f *fixture) keepOnStop() {
+	f.t.Helper()
+	f.cfg.ActiveResponse.KeepOnStop = true
+	if err := f.d.Reload(f.t.Context(), &f.cfg); err != nil {
+		f.t.Fatal(err)
+	}
+}
+
 func (f *fixture) beginCrowded() {
 	f.begin()
 	f.d.lanes.mu.Lock()
@@ -220,10 +229,7 @@ func TestBacklogOfTwoBoots(t *testing.T) {
 // Nobody waits behind requests of another boot: they are refused.
 func TestNobodyWaitsBehindAnotherBoot(t *testing.T) {
 	f, fake := crowded(t, "a0 - ardump - 0\n")
-	f.cfg.ActiveResponse.KeepOnStop = true
-	if err := f.d.Reload(t.Context(), &f.cfg); err != nil {
-		t.Fatal(err)
-	}
+	f.keepOnStop()
 	f.flood("a0", 25)
 	f.end()
 	close(fake.gate)

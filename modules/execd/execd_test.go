@@ -239,6 +239,15 @@ func TestGoesOnWhileItIsDone(t *testing.T) {
 	eventually(t, "the keeper tells it again", later)
 }
 
+// An ar.conf that is too large is told with the reason.
+func TestARConfIsTooLarge(t *testing.T) {
+	f := newFixture(t, strings.Repeat("#", maxARConf+1))
+	f.begin()
+	if f.log.count("ar.conf can't be read: no response is known err=") != 1 {
+		t.Errorf("log\n%s", f.log)
+	}
+}
+
 // One ar.conf fills no log.
 func TestAbsentProgramsAreNotAllTold(t *testing.T) {
 	var b strings.Builder
@@ -656,10 +665,7 @@ func TestKeptAtStop(t *testing.T) {
 // the next execd starts it.
 func TestKeptBeforeItsTurn(t *testing.T) {
 	f, fake := crowded(t, "a600 - ardump - 600\n")
-	f.cfg.ActiveResponse.KeepOnStop = true
-	if err := f.d.Reload(t.Context(), &f.cfg); err != nil {
-		t.Fatal(err)
-	}
+	f.keepOnStop()
 	f.flood("a600", 3) // one runs and two wait
 	eventually(t, "one runs", func() bool { return fake.count(add) == 1 })
 	f.end()
@@ -674,15 +680,22 @@ func TestKeptBeforeItsTurn(t *testing.T) {
 	}
 }
 
+// waitToBeUndone has a program that runs, and behind it one that waits for a place and
+// its undoing.
+func (f *fixture) waitToBeUndone(fake *fakePrograms) {
+	f.t.Helper()
+	f.flood("a600", 2)
+	eventually(f.t, "one runs", func() bool { return fake.count(add) == 1 })
+	if _, err := f.d.endByHand(Change{IP: "10.9.0.1"}, "operator"); err != nil {
+		f.t.Fatal(err)
+	}
+	eventually(f.t, "its undoing waits", func() bool { _, waiting := f.d.lanes.count(); return waiting == 2 })
+}
+
 // What undoes and waits behind what is refused at a stop is run.
 func TestStopRunsWhatUndoes(t *testing.T) {
 	f, fake := crowded(t, "a600 - ardump - 600\n")
-	f.flood("a600", 2) // one runs, one waits for a place
-	eventually(t, "one runs", func() bool { return fake.count(add) == 1 })
-	if _, err := f.d.endByHand(Change{IP: "10.9.0.1"}, "operator"); err != nil {
-		t.Fatal(err)
-	}
-	eventually(t, "its undoing waits", func() bool { _, waiting := f.d.lanes.count(); return waiting == 2 })
+	f.waitToBeUndone(fake)
 	f.stop()
 	eventually(t, "it runs", func() bool { return fake.count(remove) == 1 })
 	close(fake.gate)
@@ -696,16 +709,8 @@ func TestStopRunsWhatUndoes(t *testing.T) {
 // request that never had its turn and whose block is over is told of.
 func TestKeepingUndoesNothing(t *testing.T) {
 	f, fake := crowded(t, "a600 - ardump - 600\n")
-	f.cfg.ActiveResponse.KeepOnStop = true
-	if err := f.d.Reload(t.Context(), &f.cfg); err != nil {
-		t.Fatal(err)
-	}
-	f.flood("a600", 2) // one runs, one waits for a place
-	eventually(t, "one runs", func() bool { return fake.count(add) == 1 })
-	if _, err := f.d.endByHand(Change{IP: "10.9.0.1"}, "operator"); err != nil {
-		t.Fatal(err)
-	}
-	eventually(t, "its undoing waits", func() bool { _, waiting := f.d.lanes.count(); return waiting == 2 })
+	f.keepOnStop()
+	f.waitToBeUndone(fake)
 	f.end()
 	if n := fake.count(remove); n != 0 {
 		t.Errorf("%d undoings begun", n)

@@ -87,8 +87,11 @@ func (t *table) load() {
 		t.once("read "+err.Error(), func() {
 			t.log.LogAttrs(context.Background(), slog.LevelError,
 				fmt.Sprintf("Unable to open file '%s'.", path), logging.ID(1103))
-			if t.current.Len() > 0 {
+			switch {
+			case t.current.Len() > 0:
 				t.log.Warn("ar.conf can't be read: the responses it had before stay in force", "err", err)
+			case !errors.Is(err, fs.ErrNotExist):
+				t.log.Warn("ar.conf can't be read: no response is known", "err", err)
 			}
 		})
 		return
